@@ -1,0 +1,74 @@
+/*
+ * linux.h - the Linux machine and host, as the process library (process.c) and
+ * the agent of `quire run` (run/) use them.  Not installed.
+ *
+ * One object is both the machine (pool, ranges, translations, faults) and the
+ * host (records, lock, clock, pagefiles) of one process.
+ */
+#ifndef QUIRE_LINUX_H
+#define QUIRE_LINUX_H
+#include "quire/process.h"
+#include <signal.h>
+
+struct quire_linux;
+
+/* What the agent wants otherwise than a linked program does.  All may be null. */
+struct quire_linux_hooks {
+        /* Who installs and chains the signal handlers.  True: nobody here; the
+         * caller hands signals to quire_linux_signal(). */
+        bool caller_handles_signals;
+        void (*event)(void *context, const struct quire_event *);
+        void (*say)(void *context, const char *line);
+        /* A thread that is not in a signal handler is about to take the core's
+         * lock and has its signals blocked; the handler threads' entry. */
+        void (*thread_started)(void *context);
+        void *context;
+        /* Which fixed descriptor numbers to move our descriptors to (dup to at
+         * least this one); 0: wherever they come. */
+        int fd_floor;
+};
+
+/* quire_process_open() with hooks. */
+QUIRE_CHECKED enum quire_status quire_process_open_hooked(const struct quire_process_options *,
+                                                          const struct quire_linux_hooks *,
+                                                          struct quire_process **out);
+struct quire_linux *quire_process_linux(struct quire_process *);
+
+enum quire_signal_result {
+        QUIRE_SIGNAL_NOT_OURS,   /* as if Quire were not there */
+        QUIRE_SIGNAL_RESUMED,    /* return from the handler: the access runs again */
+        QUIRE_SIGNAL_DENIED,     /* raise_sig, raise_code of *out: what to raise instead */
+};
+struct quire_signal_out {
+        int raise_sig;           /* SIGSEGV, or SIGBUS where the page is broken */
+        int raise_code;          /* SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR ... */
+        enum quire_reason reason;
+        uint64_t va;
+};
+/* The fault part of a SIGBUS or SIGSEGV handler, with all signals blocked.
+ * Async-signal-safe; waits where the page is in transit. */
+enum quire_signal_result quire_linux_signal(struct quire_linux *, int sig, siginfo_t *,
+                                            void *ucontext, struct quire_signal_out *out);
+
+/* Does any managed (paged) range hold this address?  Lock-free, any context. */
+bool quire_linux_owns(const struct quire_linux *, uint64_t va);
+
+/* The calling thread runs with every signal blocked from here to leave, so the
+ * host's lock need not block them again.  Nests.  (A signal handler's body.) */
+void quire_linux_enter_masked(struct quire_linux *);
+void quire_linux_leave_masked(struct quire_linux *);
+
+/* fork: prepare before the call, with all signals blocked; then one of the others.
+ * In the child faults are resolved inline from then on, whatever they were. */
+void quire_linux_fork_prepare(struct quire_process *);
+void quire_linux_fork_parent(struct quire_process *, int pid /* -1: it failed */);
+void quire_linux_fork_child(struct quire_process *);
+
+/* Our descriptors, to be kept from the program; returns how many. */
+unsigned quire_linux_descriptors(const struct quire_linux *, int *out, unsigned room);
+
+/* Bytes of ours that are not managed memory: records, buffers that the budget
+ * does not count. */
+uint64_t quire_linux_overhead(const struct quire_linux *);
+
+#endif
