@@ -1,0 +1,53 @@
+/*
+ * claim.h - which ranges of a space are claimed, by whom, and how.  Shared by
+ * the machines that live inside a test; on a real machine this knowledge is
+ * the kernel's, or nobody's.
+ *
+ * Addresses are page numbers, lengths page counts.
+ */
+#ifndef QUIRE_SIM_CLAIM_H
+#define QUIRE_SIM_CLAIM_H
+#include "quire/machine.h"
+
+enum quire_claim_kind {
+        QUIRE_CLAIM_RESERVED,         /* every access is the core's to resolve */
+        QUIRE_CLAIM_DELEGATED,        /* plain memory */
+        QUIRE_CLAIM_OBSTACLE,         /* somebody else's */
+};
+struct quire_claim {
+        struct quire_claim *left, *right;
+        uint64_t first, pages;
+        uint64_t store_first;         /* RESERVED with a store: its page at .first */
+        struct quire_store *store;
+        uint32_t priority;
+        uint8_t kind;                 /* enum quire_claim_kind */
+        uint8_t access;               /* DELEGATED */
+        bool watched;                 /* DELEGATED */
+};
+/* A treap by .first.  C1 claims do not overlap.  C2 priorities descend. */
+struct quire_claims {
+        struct quire_claim *root;
+        uint32_t seed;
+};
+
+/* The claim that holds the page, or null. */
+struct quire_claim *quire_claim_at(const struct quire_claims *, uint64_t page);
+/* The lowest claim that ends after the page, or null. */
+struct quire_claim *quire_claim_from(const struct quire_claims *, uint64_t page);
+/* => nothing is claimed there.  False: no memory. */
+bool quire_claim_add(struct quire_claims *, const struct quire_claim *like);
+/* Is all of the range claimed in this way? */
+bool quire_claim_covers(const struct quire_claims *, uint64_t first, uint64_t pages,
+                        enum quire_claim_kind);
+/* Cut so that claims begin at the page and at the end of the range.  False: no
+ * memory; nothing has changed for anybody who looks. */
+bool quire_claim_cut(struct quire_claims *, uint64_t first, uint64_t pages);
+/* => cut.  Remove the claims in the range. */
+void quire_claim_remove(struct quire_claims *, uint64_t first, uint64_t pages);
+/* => cut.  Set access (negative: as it is) and watched (likewise), and join what
+ * is alike then. */
+void quire_claim_set(struct quire_claims *, uint64_t first, uint64_t pages, int access,
+                     int watched);
+void quire_claims_close(struct quire_claims *);
+
+#endif

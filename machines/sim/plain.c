@@ -1,0 +1,89 @@
+/*
+ * plain.c - delegated ranges of the simulated machine, and harvest.
+ *
+ * A plain page has memory from its first touch on (access.c) until it is
+ * discarded or released.
+ */
+#include "parts.h"
+
+enum quire_status quire_sim_delegate(struct quire_mspace *space, uint64_t va, uint64_t pages,
+                                     struct quire_range *obstacle)
+{
+        struct quire_sim *s = space->sim;
+        enum quire_status st = quire_sim_vacant(space, va, pages, obstacle, "delegate");
+        const struct quire_claim claim = { .kind = QUIRE_CLAIM_DELEGATED,
+                                           .first = va >> s->shift, .pages = pages };
+
+        if (st != QUIRE_OK)
+                return st;
+        if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
+            !quire_claim_add(&space->claims, &claim))
+                return QUIRE_NO_MEMORY;
+        s->counts.delegates++;
+        return QUIRE_OK;
+}
+
+enum quire_status quire_sim_delegate_protect(struct quire_mspace *space, uint64_t va,
+                                             uint64_t pages, unsigned access)
+{
+        struct quire_sim *s = space->sim;
+        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
+                                         "delegate_protect");
+
+        if (access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X))
+                quire_sim_stop(s->host, "delegate_protect with access %u", access);
+        if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
+            !quire_claim_cut(&space->claims, first, pages))
+                return QUIRE_NO_MEMORY;
+        quire_claim_set(&space->claims, first, pages, (int)access, -1);
+        return QUIRE_OK;
+}
+
+void quire_sim_delegate_discard(struct quire_mspace *space, uint64_t va, uint64_t pages)
+{
+        quire_sim_hide(space, quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
+                                              "delegate_discard"), pages);
+}
+
+enum quire_status quire_sim_delegate_watch(struct quire_mspace *space, uint64_t va,
+                                           uint64_t pages)
+{
+        struct quire_sim *s = space->sim;
+        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
+                                         "delegate_watch");
+        uint64_t end = first + pages;
+        struct quire_sim_page *p;
+
+        if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
+            !quire_claim_cut(&space->claims, first, pages))
+                return QUIRE_NO_MEMORY;
+        quire_claim_set(&space->claims, first, pages, -1, true);
+        for (; (p = quire_sim_map_next(&space->shown, &first, end)); first++)
+                p->noted &= (uint8_t)~QUIRE_MODIFIED;
+        return QUIRE_OK;
+}
+
+enum quire_status quire_sim_harvest(struct quire_mspace *space, uint64_t va, uint64_t pages,
+                                    uint8_t *bits)
+{
+        struct quire_sim *s = space->sim;
+        const struct quire_claim *c = quire_claim_at(&space->claims, va >> s->shift);
+        enum quire_claim_kind kind = c ? (enum quire_claim_kind)c->kind : QUIRE_CLAIM_RESERVED;
+        uint64_t first = quire_sim_range(space, va, pages, kind, "harvest");
+
+        for (uint64_t i = 0; i < pages; i++) {
+                struct quire_sim_page *p = quire_sim_map_find(&space->shown, first + i);
+
+                bits[i] = 0;
+                if (!p)
+                        continue;
+                c = quire_claim_at(&space->claims, first + i);
+                if (s->abilities.notes_referenced)
+                        bits[i] |= p->noted & QUIRE_REFERENCED;
+                if (c->watched)
+                        bits[i] |= p->noted & QUIRE_MODIFIED;
+                p->noted = 0;
+        }
+        s->counts.harvests++;
+        return QUIRE_OK;
+}
