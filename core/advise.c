@@ -1,0 +1,115 @@
+/*
+ * advise.c - what a program knows of its future: patterns, prefetch, eviction.
+ *
+ * Lock: the system's.
+ */
+#include "region.h"
+
+/* Bring stored pages of the range in, while free frames last. */
+static void prefetch(struct quire_space *s, uint64_t first, uint64_t count)
+{
+        struct quire_system *sys = s->system;
+
+        for (uint64_t i = 0; i < count;) {
+                struct quire_region *r = quire_region_find(s, first + i);
+                struct quire_page *p;
+                unsigned access;
+                uint64_t index;
+
+                if (!r || !r->object || sys->taken + sys->headroom >= sys->budget)
+                        return;
+                index = quire_region_index(r, first + i);
+                p = quire_radix_next(&r->object->pages, index);
+                if (!p || p->index - index >= count - i || p->index >= r->object_first + r->count)
+                        return;
+                i += p->index - index + 1;
+                if (p->where != QUIRE_AT_SLOT)
+                        continue;
+                access = quire_ranges_attr(&r->ranges, p->index) & QUIRE_ATTR_ACCESS;
+                access = access & QUIRE_R ? QUIRE_R : access & QUIRE_W;
+                if (access)
+                        (void)quire_resolve(s, quire_page_va(p), access, 0);
+        }
+}
+
+static bool may_go(const struct quire_page *p)
+{
+        return p->where == QUIRE_AT_FRAME && !quire_page_wanted(p);
+}
+
+/* Evict what is resident in the range; what has no room in the store stays. */
+static void push_out(struct quire_system *sys, const struct quire_span *span)
+{
+        struct quire_page *batch[QUIRE_RUN_MAX], *p;
+        uint64_t at = span->index, end = at + span->count;
+
+        for (;;) {
+                unsigned n = 0;
+
+                for (; n < QUIRE_RUN_MAX &&
+                       (p = quire_radix_next(&span->region->object->pages, at)) &&
+                       p->index < end; at = p->index + 1) {
+                        if (!may_go(p))
+                                continue;
+                        quire_queue_remove(sys, p);
+                        batch[n++] = p;
+                }
+                if (!n)
+                        return;
+                quire_evict(sys, batch, n);
+        }
+}
+
+static enum quire_status advise(struct quire_space *s, struct quire_span *span,
+                                enum quire_advice advice)
+{
+        struct quire_region *r = span->region;
+
+        if (r->kind == QUIRE_PLAIN)
+                return QUIRE_UNSUPPORTED;
+        switch (advice) {
+        case QUIRE_NORMAL:
+                r->pattern = QUIRE_READ_NORMAL;
+                break;
+        case QUIRE_SEQUENTIAL:
+                r->pattern = QUIRE_READ_SEQUENTIAL;
+                break;
+        case QUIRE_RANDOM:
+                r->pattern = QUIRE_READ_RANDOM;
+                break;
+        case QUIRE_WILL_NEED: {
+                uint8_t before = r->pattern;
+                uint64_t first = r->node.key;
+
+                r->pattern = QUIRE_READ_SEQUENTIAL;        /* in long runs */
+                prefetch(s, span->page, span->count);
+                r = quire_region_find(s, first);
+                if (r)
+                        r->pattern = before;
+                break;
+        }
+        case QUIRE_WONT_NEED:
+                push_out(s->system, span);
+                quire_store_push(s->system);
+                break;
+        default:
+                return QUIRE_INVALID;
+        }
+        return QUIRE_OK;
+}
+
+enum quire_status quire_region_advise(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                      enum quire_advice advice)
+{
+        struct quire_span span;
+        enum quire_status st;
+
+        if (!s)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK)
+                st = advise(s, &span, advice);
+        quire_leave(s->system);
+        return st;
+}

@@ -1,0 +1,49 @@
+/*
+ * charge.c - the commit charge: the promise that a committed page will find
+ * storage, in a frame or in a pagefile.
+ *
+ * Charging is counting.  What keeps the promise is that the limit never exceeds
+ * what frames and pagefiles hold together, unless the user asked for a limit of
+ * his own and so for overcommitment.
+ *
+ * Does not decide: which pages are committed (ranges), where they lie (store).
+ *
+ * G1  the system's committed pages are the sum of its spaces', a space's the
+ *     sum of its regions', a region's what its runs say.
+ *
+ * Lock: the system's.
+ */
+#include "core.h"
+
+/* In pages. */
+uint64_t quire_charge_limit(const struct quire_system *sys)
+{
+        uint64_t room = quire_slots_capacity(sys);
+
+        if (sys->commit_limit)
+                return sys->commit_limit;
+        return room > UINT64_MAX - sys->budget ? UINT64_MAX : room + sys->budget;
+}
+
+/* False: over the limit, and nothing changed. */
+bool quire_charge(struct quire_space *s, struct quire_region *r, uint64_t pages)
+{
+        struct quire_counters *c = &s->system->counters;
+        uint64_t limit = quire_charge_limit(s->system);
+
+        if (pages && (c->committed > limit || pages > limit - c->committed))
+                return false;
+        c->committed += pages;
+        s->counters.committed += pages;
+        r->counters.committed += pages;
+        return true;
+}
+
+/* => that much was charged */
+void quire_refund(struct quire_space *s, struct quire_region *r, uint64_t pages)
+{
+        must(s->system, r->counters.committed >= pages);
+        s->system->counters.committed -= pages;
+        s->counters.committed -= pages;
+        r->counters.committed -= pages;
+}

@@ -1,0 +1,462 @@
+/*
+ * core.h - the nouns of the core, their fields and the lock that guards them.
+ *
+ *   system --< space --< region >-- object --< page -- frame | slot
+ *
+ * One lock, the system's (host.h), guards everything here: faults are short,
+ * what is long (transfers) runs without it, and one lock can be reasoned about
+ * in a signal handler.  Letters on fields: [I] fixed at creation, [s] the
+ * system lock, [h] the host's while a transfer is under way.
+ *
+ * Addresses are page numbers, lengths are page counts; a range is (first,
+ * count).  Bytes stop at the public functions, and are made again at the seam.
+ *
+ * Plan, then apply: functions named plan_... check and allocate; those named
+ * apply_... cannot fail.
+ */
+#ifndef QUIRE_CORE_H
+#define QUIRE_CORE_H
+#include "quire/quire.h"
+
+/* The four that a freestanding compiler may call on its own. */
+void *memcpy(void *restrict, const void *restrict, size_t);
+void *memmove(void *, const void *, size_t);
+void *memset(void *, int, size_t);
+int memcmp(const void *, const void *, size_t);
+
+#define quire_max(a, b) ((a) > (b) ? (a) : (b))
+#define quire_min(a, b) ((a) < (b) ? (a) : (b))
+
+/* Always on, cheap.  The host stops the world; sys names whose host. */
+#define must(sys, cond)                                                                 \
+        do {                                                                            \
+                if (__builtin_expect(!(cond), 0))                                       \
+                        quire_stop((sys), #cond, __FILE__, __LINE__);                   \
+        } while (0)
+
+struct quire_page;
+struct quire_object;
+struct quire_region;
+
+/* ------------------------------------------------------------------ tree.c */
+
+struct quire_node {
+        struct quire_node *left, *right, *parent;
+        uint64_t key;              /* [s] changes only while the order stays */
+        uint32_t rank;             /* [s] heap order: a parent's is at least its children's */
+        uint32_t spare;            /* the owner's */
+};
+struct quire_tree {
+        struct quire_node *root;
+        void (*update)(struct quire_node *);   /* recompute what a node knows of its subtree; or null */
+        uint32_t seed;
+};
+void quire_tree_insert(struct quire_tree *, struct quire_node *);
+void quire_tree_remove(struct quire_tree *, struct quire_node *);
+void quire_tree_refresh(struct quire_tree *, struct quire_node *);
+struct quire_node *quire_tree_floor(const struct quire_tree *, uint64_t key);
+struct quire_node *quire_tree_first(const struct quire_tree *);
+struct quire_node *quire_tree_last(const struct quire_tree *);
+struct quire_node *quire_tree_next(const struct quire_node *);
+struct quire_node *quire_tree_prev(const struct quire_node *);
+
+/* ---------------------------------------------------------------- ranges.c */
+
+/* What may differ from page to page of a region. */
+enum {
+        QUIRE_ATTR_ACCESS = 7,          /* QUIRE_R | W | X */
+        QUIRE_ATTR_COMMITTED = 8,
+        QUIRE_ATTR_GUARD = 16,
+        QUIRE_ATTR_MARK_SHIFT = 8,
+        QUIRE_ATTR_MARK = 0xff00,
+};
+struct quire_run {
+        struct quire_node node;         /* key: first page of the run */
+        uint64_t count;
+        uint32_t attr;
+};
+struct quire_ranges {
+        struct quire_tree runs;         /* empty: all pages alike */
+        uint64_t first, count;
+        uint32_t uniform;               /* the attributes, where the tree is empty */
+};
+/* Run records set aside, so that a change of attributes cannot fail. */
+struct quire_spare_runs {
+        struct quire_run *run[3];
+        unsigned count;
+};
+struct quire_piece {                    /* one run, read out */
+        uint64_t first, count;
+        uint32_t attr;
+};
+void quire_ranges_open(struct quire_ranges *, uint64_t first, uint64_t count, uint32_t attr);
+void quire_ranges_close(struct quire_system *, struct quire_ranges *);
+struct quire_piece quire_ranges_at(const struct quire_ranges *, uint64_t page);
+uint32_t quire_ranges_attr(const struct quire_ranges *, uint64_t page);
+enum quire_status quire_ranges_plan(struct quire_system *, struct quire_spare_runs *);
+void quire_ranges_unplan(struct quire_system *, struct quire_spare_runs *);
+void quire_ranges_apply(struct quire_system *, struct quire_ranges *, uint64_t first,
+                        uint64_t count, uint32_t clear, uint32_t set,
+                        struct quire_spare_runs *);
+void quire_ranges_cut(struct quire_system *, struct quire_ranges *low, uint64_t at,
+                      struct quire_ranges *high, struct quire_spare_runs *);
+enum quire_status quire_ranges_grow(struct quire_system *, struct quire_ranges *,
+                                    uint64_t count, uint32_t attr);
+void quire_ranges_check(struct quire_system *, const struct quire_ranges *);
+
+/* ------------------------------------------------------- object.c, page.c */
+
+enum quire_where {
+        QUIRE_AT_NONE,             /* a record without contents (a written mark) */
+        QUIRE_AT_FRAME,            /* .frame holds the contents */
+        QUIRE_AT_COMING,           /* .frame is being filled from .slot, no lock held */
+        QUIRE_AT_SLOT,             /* .slot holds the contents */
+        QUIRE_AT_LOST,             /* broken */
+};
+enum {
+        QUIRE_PAGE_IS_DIRTY = 1,       /* the frame holds what no slot does */
+        QUIRE_PAGE_IS_WRITTEN = 2,     /* write watch */
+        QUIRE_PAGE_IS_LOCKED = 4,
+        QUIRE_PAGE_IS_AHEAD = 8,       /* brought in before it was asked for */
+};
+enum quire_queue_id { QUIRE_Q_NONE, QUIRE_Q_IN, QUIRE_Q_HOT, QUIRE_Q_COOL, QUIRE_Q_HELD,
+                      QUIRE_Q_TIER, QUIRE_QUEUES };
+
+/* Where a page's contents lie when they are in no frame.  kind in the top byte. */
+enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_SLOT_FILE };
+struct quire_slot {
+        uint8_t kind;              /* enum quire_slot_kind */
+        uint8_t file;              /* FILE: index in system.files */
+        uint16_t bytes;            /* TIER: length of the compressed page */
+        uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
+                                    * TIER: 1 + buffer that is writing it out */
+        union {
+                uint64_t fill;     /* FILL: the eight bytes that the page repeats */
+                uint64_t number;   /* FILE: the slot's number */
+                void *packed;      /* TIER: the compressed bytes */
+        };
+};
+
+struct quire_page {
+        struct quire_page *next, *prev;    /* [s] in the queue named by .queue */
+        struct quire_object *object;       /* [s] */
+        uint64_t index;                    /* [s] in the object */
+        quire_frame frame;                 /* [s] FRAME, COMING */
+        struct quire_slot slot;            /* [s] SLOT, COMING; FRAME: a copy, if clean */
+        uint32_t evicted;                  /* [s] the eviction clock when it left its frame */
+        uint16_t holds;                    /* [s] counted holds */
+        uint8_t where;                     /* [s] enum quire_where */
+        uint8_t flags;                     /* [s] */
+        uint8_t shown;                     /* [s] access that the machine shows; 0: hidden */
+        uint8_t queue;                     /* [s] enum quire_queue_id */
+        uint16_t refs;                     /* [s] policies: referenced since last seen */
+};
+
+/* Pages of an object by index: a radix tree, 64 ways, skipping what is empty. */
+struct quire_radix {
+        void *root;
+        unsigned height;           /* levels; 0: empty */
+        uint64_t pages;            /* records in it */
+};
+struct quire_page *quire_radix_find(const struct quire_radix *, uint64_t index);
+/* The first record at or after index; null: none. */
+struct quire_page *quire_radix_next(const struct quire_radix *, uint64_t index);
+enum quire_status quire_radix_insert(struct quire_system *, struct quire_radix *,
+                                     struct quire_page *);
+void quire_radix_remove(struct quire_system *, struct quire_radix *, uint64_t index);
+
+/* Where pages come from.  A private region has one of its own, which a release
+ * of a part of it leaves to both remaining parts. */
+struct quire_object {
+        struct quire_system *system;   /* [I] */
+        struct quire_radix pages;      /* [s] */
+        uint64_t refs;                 /* [s] regions that map it */
+        struct quire_space *home;      /* [I] the one space that maps it ... */
+        uint64_t base;                 /* [s] ... with page i at address base + i */
+};
+struct quire_object *quire_object_open(struct quire_system *, struct quire_space *);
+void quire_object_drop(struct quire_object *);
+/* The page record at index, made if absent; null: no memory. */
+struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
+void quire_object_clear(struct quire_object *, uint64_t first, uint64_t count,
+                        bool keep_marks);
+bool quire_object_settled(struct quire_object *, uint64_t first, uint64_t count);
+enum quire_status quire_object_carry(struct quire_object *from, uint64_t first,
+                                     uint64_t count, struct quire_object *to);
+
+/* page.c: one page's life */
+struct quire_region *quire_page_region(const struct quire_page *);
+uint64_t quire_page_va(const struct quire_page *);              /* page number */
+void quire_page_free(struct quire_page *);                      /* contents, record and all */
+void quire_page_empty(struct quire_page *);                     /* contents only */
+bool quire_page_wanted(const struct quire_page *);              /* held or locked */
+enum quire_status quire_page_show(struct quire_page **, unsigned count, unsigned access);
+void quire_page_hide_all(struct quire_system *, struct quire_page **, unsigned count);
+void quire_page_sort(struct quire_page **, unsigned count);
+void quire_page_check(struct quire_system *, const struct quire_page *);
+unsigned quire_page_best_access(const struct quire_region *, const struct quire_page *,
+                                uint32_t attr);
+enum quire_status quire_frame_get(struct quire_system *, enum quire_fill, quire_frame *);
+void quire_frame_put(struct quire_system *, quire_frame);
+
+/* --------------------------------------------------------------- region.c */
+
+/* One run of faults that looks sequential; a region follows a few at once. */
+#define QUIRE_STREAMS 4u
+struct quire_stream {
+        uint64_t expected;         /* object page whose fault would continue it */
+        uint32_t window;           /* pages to bring in with that fault */
+};
+enum quire_pattern { QUIRE_READ_NORMAL, QUIRE_READ_SEQUENTIAL, QUIRE_READ_RANDOM };
+
+struct quire_region {
+        struct quire_node node;        /* [s] key: first page */
+        uint64_t count;                /* [s] pages; 0: the sentinel at the end of the space */
+        uint64_t gap;                  /* [s] free pages just before it */
+        uint64_t most_gap;             /* [s] largest gap in this subtree ... */
+        uint64_t most_gap16;           /* [s] ... and counted from a multiple of 16 pages */
+        struct quire_space *space;     /* [I] */
+        struct quire_object *object;   /* [I] null: PLAIN, FOREIGN */
+        uint64_t object_first;         /* [s] the object's page at the region's first */
+        struct quire_ranges ranges;    /* [s] keyed by object page (PLAIN: by region page) */
+        uint8_t kind;                  /* [I] enum quire_region_kind */
+        bool watched;                  /* [I] */
+        uint8_t pattern;               /* [s] enum quire_pattern */
+        uint8_t turn;                  /* [s] stream to forget next */
+        struct quire_stream stream[QUIRE_STREAMS];   /* [s] */
+        uint64_t tag;                  /* [I] */
+        struct quire_counters counters;/* [s] */
+};
+struct quire_region *quire_region_of(struct quire_node *);
+/* The region that holds the page, or null. */
+struct quire_region *quire_region_find(const struct quire_space *, uint64_t page);
+uint64_t quire_region_index(const struct quire_region *, uint64_t page);
+void quire_region_check(struct quire_system *, const struct quire_region *);
+
+/* ---------------------------------------------------------------- space.c */
+
+struct quire_space {
+        struct quire_space *next, *prev;   /* [s] in system.spaces */
+        struct quire_system *system;       /* [I] */
+        struct quire_mspace *mspace;       /* [I] */
+        const struct quire_layout *layout; /* [I] */
+        uint64_t first, end;               /* [I] pages that regions may lie in */
+        struct quire_tree regions;         /* [s] */
+        struct quire_region sentinel;      /* [s] at .end */
+        quire_denied_fn denied;            /* [s] */
+        void *denied_context;              /* [s] */
+        struct quire_counters counters;    /* [s] */
+};
+
+/* What a placement asks for, in pages. */
+struct quire_place {
+        uint64_t count, align, low, high;
+        bool top_down;
+};
+bool quire_space_fit(const struct quire_space *, const struct quire_place *, uint64_t *first);
+bool quire_space_free(const struct quire_space *, uint64_t first, uint64_t count);
+void quire_space_insert(struct quire_space *, struct quire_region *);
+void quire_space_remove(struct quire_space *, struct quire_region *);
+void quire_space_check(struct quire_space *);
+bool quire_layout_valid(const struct quire_layout *);
+bool quire_layout_refuses(const struct quire_layout *, uint64_t first, uint64_t bytes);
+
+/* --------------------------------------------------------------- charge.c */
+
+bool quire_charge(struct quire_space *, struct quire_region *, uint64_t pages);
+void quire_refund(struct quire_space *, struct quire_region *, uint64_t pages);
+uint64_t quire_charge_limit(const struct quire_system *);
+
+/* ----------------------------------------------------------------- slot.c */
+
+#define QUIRE_FILES 8u                   /* pagefiles of one system */
+#define QUIRE_CHUNK_SLOTS 4096u          /* slots that one record describes */
+struct quire_slot_chunk {
+        uint64_t used[QUIRE_CHUNK_SLOTS / 64];
+        uint64_t late[QUIRE_CHUNK_SLOTS / 64];   /* freed while a child may still read it */
+        uint32_t sum[QUIRE_CHUNK_SLOTS];
+        uint32_t free;
+};
+struct quire_file {
+        unsigned host_file;              /* [I] */
+        uint64_t limit;                  /* [s] slots it may grow to */
+        uint64_t chunks, room;           /* [s] records, and room in the table */
+        struct quire_slot_chunk **chunk; /* [s] */
+        uint64_t used;                   /* [s] slots taken (late ones too) */
+        uint64_t hint;                   /* [s] where to look next */
+        bool frozen;                     /* [s] read only: of before a fork */
+};
+/* Take a run of at most `want' free slots; returns its length, 0: none. */
+unsigned quire_slot_take(struct quire_system *, unsigned want, unsigned *file, uint64_t *first);
+void quire_slot_free(struct quire_system *, unsigned file, uint64_t number);
+void quire_slot_retire(struct quire_system *, unsigned file, uint64_t number);
+void quire_slot_shut(struct quire_system *, unsigned file);
+uint32_t *quire_slot_sum(struct quire_system *, unsigned file, uint64_t number);
+uint32_t quire_checksum(const void *page, size_t bytes);
+uint64_t quire_slots_capacity(const struct quire_system *);
+void quire_slots_close(struct quire_system *);
+void quire_slots_check(struct quire_system *);
+
+/* ----------------------------------------------------------------- tier.c */
+
+#define QUIRE_TIER_CLASSES 24u
+struct quire_tier_block;
+struct quire_tier {
+        struct quire_tier_block *open[QUIRE_TIER_CLASSES];  /* [s] blocks with room, by size class */
+        uint64_t blocks, most_blocks;                       /* [s] */
+        size_t block_bytes;                                 /* [I] */
+        unsigned block_frames;                              /* [I] */
+        uint64_t bytes;                                     /* [s] compressed bytes in use */
+        void *scratch;                                      /* [s] one page */
+};
+enum quire_status quire_tier_open(struct quire_system *, unsigned percent);
+void quire_tier_close(struct quire_system *);
+/* Store the page's contents; false: it does not compress or there is no room. */
+bool quire_tier_put(struct quire_system *, struct quire_page *, const void *contents);
+bool quire_tier_get(struct quire_system *, const struct quire_slot *, void *out);
+void quire_tier_free(struct quire_system *, struct quire_slot *);
+void quire_tier_check(struct quire_system *);
+
+/* -------------------------------------------------------------- store.c */
+
+/* A write buffer: pages on their way to consecutive slots of a pagefile.  Their
+ * contents are read back from here until the transfer is done. */
+enum quire_buffer_state { QUIRE_BUF_FREE, QUIRE_BUF_OPEN, QUIRE_BUF_FULL, QUIRE_BUF_GOING,
+                          QUIRE_BUF_STUCK };
+struct quire_buffer {
+        struct quire_io io;                       /* [h] while GOING, else [s] */
+        void *memory;                             /* [I] QUIRE_IO_MAX pages */
+        struct quire_page *page[QUIRE_IO_MAX];    /* [s] null: not wanted any more */
+        unsigned room;                            /* [s] slots it was given */
+        unsigned failures;                        /* [s] transfers in a row that failed */
+        unsigned live;                            /* [s] pages that are not null */
+        uint8_t state;                            /* [s] enum quire_buffer_state */
+        uint8_t file;                             /* [s] index in system.files */
+};
+enum quire_status quire_store_open(struct quire_system *);
+void quire_store_close(struct quire_system *);
+/* Put contents away for a page whose frame is going; false: no room just now. */
+bool quire_store_put(struct quire_system *, struct quire_page *, const void *contents);
+/* Forget what the slot holds. */
+void quire_store_free(struct quire_system *, struct quire_page *);
+/* Contents without a transfer (fill, tier, buffer).  NOT_PRESENT: needs one. */
+enum quire_status quire_store_get(struct quire_system *, struct quire_page *, void *out);
+/* Take in what finished; wait: until something does (drops and retakes the lock;
+ * false: nothing is under way). */
+bool quire_store_settle(struct quire_system *, bool wait);
+/* Begin what is waiting to be written (drops and retakes the lock). */
+void quire_store_push(struct quire_system *);
+bool quire_store_spill(struct quire_system *, unsigned pages);
+void quire_store_check(struct quire_system *);
+
+/* --------------------------------------------------------------- policy_*.c */
+
+struct quire_queue {
+        struct quire_page *first, *last;
+        uint64_t count;
+};
+void quire_queue_push(struct quire_system *, struct quire_page *, enum quire_queue_id);
+void quire_queue_remove(struct quire_system *, struct quire_page *);
+
+/* Which page goes.  All with the lock held; a page is in a policy's queue while
+ * it has a frame and nobody holds it. */
+struct quire_policy {
+        const char *name;
+        void (*insert)(struct quire_system *, struct quire_page *);  /* got its frame just now */
+        void (*touch)(struct quire_system *, struct quire_page *);   /* faulted on, has a frame */
+        /* Take up to `want' victims out of the queues; returns how many. */
+        unsigned (*victims)(struct quire_system *, struct quire_page **, unsigned want);
+};
+extern const struct quire_policy quire_policy_2q, quire_policy_clock, quire_policy_lru;
+const struct quire_policy *quire_policy_named(const char *);
+/* Was it used since the last time?  False where the machine notes nothing. */
+bool quire_policy_used(struct quire_system *, struct quire_page *);
+
+/* --------------------------------------------------------- reclaim.c, fault.c */
+
+/* Make frames free.  OK: progress was made, look at everything again (the lock
+ * may have been dropped meanwhile); NO_MEMORY: nothing can go. */
+enum quire_status quire_reclaim(struct quire_system *);
+/* Put pages away; returns how many left their frames.  Lock held throughout. */
+unsigned quire_evict(struct quire_system *, struct quire_page **, unsigned count);
+
+struct quire_outcome {
+        enum quire_verdict verdict;
+        enum quire_reason reason;          /* of DENY */
+        enum quire_event_kind kind;        /* of RESUME: what it took */
+};
+/* Resolve one access; the lock is held, dropped and retaken as needed.  Ticket
+ * 0: the caller cannot be resumed, so wait here for pages in transit. */
+struct quire_outcome quire_resolve(struct quire_space *, uint64_t page, unsigned access,
+                                   uint64_t ticket);
+/* Let pages in transit in the range arrive (drops and retakes the lock). */
+void quire_wait_settled(struct quire_system *);
+
+/* Threads that wait for a page to arrive. */
+#define QUIRE_WAITERS 64u
+struct quire_waiter {
+        uint64_t ticket;
+        struct quire_page *page;           /* null: the entry is free */
+};
+bool quire_wait_for(struct quire_system *, struct quire_page *, uint64_t ticket);
+void quire_wake(struct quire_system *, struct quire_page *);
+
+/* ---------------------------------------------------------------- count.c */
+
+void quire_note(struct quire_system *, enum quire_event_kind, uint64_t page, uint64_t count,
+                uint64_t arg);
+void quire_count_fault(struct quire_region *, enum quire_event_kind, uint64_t page,
+                       uint64_t count);
+void quire_count_resident(struct quire_page *, int64_t pages);
+
+/* --------------------------------------------------------------- system.c */
+
+struct quire_system {
+        const struct quire_machine_ops *mops;   /* [I] */
+        struct quire_machine *machine;          /* [I] */
+        const struct quire_host_ops *hops;      /* [I] */
+        struct quire_host *host;                /* [I] */
+        const struct quire_abilities *can;      /* [I] */
+        unsigned shift;                         /* [I] log2 of the page size */
+        bool audit;                             /* [I] */
+        bool frozen;                            /* [s] between freeze and thaw */
+
+        uint64_t budget;                        /* [s] frames, buffers and tier together */
+        uint64_t taken;                         /* [s] of the budget */
+        uint64_t frames;                        /* [s] frames that the machine gave us */
+        uint64_t transit;                       /* [s] pages COMING */
+        uint64_t locked;                        /* [s] pages locked or held */
+        uint64_t commit_limit;                  /* [s] as given; 0: budget and pagefiles */
+        uint64_t eviction_clock;                /* [s] pages evicted so far */
+
+        const struct quire_policy *policy;      /* [I] */
+        struct quire_queue queue[QUIRE_QUEUES]; /* [s] */
+        struct quire_space *spaces;             /* [s] */
+
+        struct quire_file files[QUIRE_FILES];   /* [s] */
+        unsigned file_count;                    /* [s] */
+        bool keep_late;                         /* [s] freed slots stay for a child */
+        struct quire_tier tier;                 /* [s] */
+        struct quire_buffer *buffers;           /* [I] */
+        unsigned buffer_count, buffer_pages;    /* [I] */
+        unsigned going;                         /* [s] buffers FULL or GOING */
+        uint64_t headroom;                      /* [I] frames that only the tier may take */
+        unsigned file_failures[QUIRE_FILES];    /* [s] failed writes in a row */
+        bool storage_full;                      /* [s] said so once */
+
+        struct quire_waiter waiters[QUIRE_WAITERS];  /* [s] */
+        unsigned waiting;                       /* [s] */
+        struct quire_counters counters;         /* [s] */
+        uint64_t latency[2][QUIRE_BUCKETS];     /* [s] all, hard */
+};
+_Noreturn void quire_stop(struct quire_system *, const char *what, const char *file, int line);
+void *quire_alloc(struct quire_system *, size_t bytes);
+void quire_free(struct quire_system *, void *, size_t bytes);
+void quire_lock(struct quire_system *);
+void quire_unlock(struct quire_system *);
+void quire_enter(struct quire_system *);      /* a public call begins: lock, audit */
+void quire_leave(struct quire_system *);      /* ... and ends: audit, unlock */
+void quire_check(struct quire_system *);      /* the whole state; lock held */
+void quire_say(struct quire_system *, const char *line);
+
+#endif

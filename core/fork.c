@@ -1,0 +1,65 @@
+/*
+ * fork.c - what a duplicated process needs: a moment without transfers, and a
+ * child that reads the parent's pagefiles without writing them.
+ *
+ * Lock: the system's, held from freeze to thaw.
+ */
+#include "core.h"
+
+void quire_system_freeze(struct quire_system *sys)
+{
+        quire_enter(sys);
+        while (sys->transit || sys->going) {
+                if (!quire_store_settle(sys, true))
+                        quire_wait_settled(sys);
+        }
+        sys->frozen = true;
+}
+
+/* Holds and waiters of threads that this process does not have. */
+static void forget_threads(struct quire_system *sys)
+{
+        struct quire_page *p = sys->queue[QUIRE_Q_HELD].first, *after;
+
+        for (; p; p = after) {
+                after = p->next;
+                p->holds = 0;
+                if (quire_page_wanted(p))
+                        continue;
+                quire_queue_remove(sys, p);
+                sys->locked--;
+                sys->policy->touch(sys, p);
+        }
+        for (unsigned i = 0; i < QUIRE_WAITERS; i++)
+                sys->waiters[i].page = NULL;
+        sys->waiting = 0;
+}
+
+/* Slots that a buffer was given are in a file that is the parent's now. */
+static void leave_files(struct quire_system *sys)
+{
+        for (unsigned i = 0; i < sys->file_count; i++)
+                sys->files[i].frozen = true;
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+
+                if (b->state == QUIRE_BUF_OPEN)
+                        b->state = b->live ? QUIRE_BUF_STUCK : QUIRE_BUF_FREE;
+        }
+        sys->storage_full = false;
+        sys->keep_late = false;
+}
+
+void quire_system_forked(struct quire_system *sys)
+{
+        must(sys, sys->frozen);
+        forget_threads(sys);
+        leave_files(sys);
+}
+
+void quire_system_thaw(struct quire_system *sys)
+{
+        must(sys, sys->frozen);
+        sys->frozen = false;
+        quire_leave(sys);
+}

@@ -1,0 +1,90 @@
+/*
+ * policy_2q.c - replacement where only faults are seen: a 2Q with a cooling
+ * segment and a ghost list.
+ *
+ *      first touch -> IN --------+                +--> evicted (ghost: its time)
+ *                                v                |
+ *      ghost hit  ->  HOT ---> COOL (hidden) -----+
+ *                      ^          |
+ *                      +----------+  faulted on: it is in use
+ *
+ * Pages enter IN.  To learn what is in use, the oldest pages of IN and HOT are
+ * hidden while they keep their frames (COOL, a tenth of the budget); a page
+ * that is faulted on there goes to HOT, the others leave.  A page that comes
+ * back soon after it was evicted, within as many evictions as the budget has
+ * frames, was evicted too early and goes to HOT.  A scan passes through IN and
+ * COOL and leaves HOT as it was.
+ *
+ * Lock: the system's.
+ */
+#include "core.h"
+
+#define COOL_BATCH 64u
+
+static bool was_here_lately(const struct quire_system *sys, const struct quire_page *p)
+{
+        uint32_t ago = (uint32_t)sys->eviction_clock - p->evicted;
+
+        return p->evicted && ago < sys->budget;
+}
+
+static void insert_page(struct quire_system *sys, struct quire_page *p)
+{
+        quire_queue_push(sys, p, was_here_lately(sys, p) ? QUIRE_Q_HOT : QUIRE_Q_IN);
+        p->evicted = 0;
+}
+
+static void touch_page(struct quire_system *sys, struct quire_page *p)
+{
+        if (p->queue == QUIRE_Q_COOL) {
+                quire_queue_remove(sys, p);
+                quire_queue_push(sys, p, QUIRE_Q_HOT);
+        } else if (p->queue == QUIRE_Q_NONE) {
+                quire_queue_push(sys, p, QUIRE_Q_HOT);
+        }
+}
+
+static struct quire_page *oldest(struct quire_system *sys)
+{
+        struct quire_queue *in = &sys->queue[QUIRE_Q_IN], *hot = &sys->queue[QUIRE_Q_HOT];
+
+        if (in->count * 4 > sys->frames || !hot->count)
+                return in->first;
+        return hot->first;
+}
+
+/* Hide a batch of the oldest pages; false: nothing is left to cool. */
+static bool cool_some(struct quire_system *sys, uint64_t want)
+{
+        struct quire_page *batch[COOL_BATCH], *order[COOL_BATCH], *p;
+        unsigned n = 0, cooled = 0;
+
+        while (n < want && n < COOL_BATCH && (p = oldest(sys))) {
+                quire_queue_remove(sys, p);
+                order[n] = p;
+                batch[n++] = p;
+        }
+        quire_page_hide_all(sys, batch, n);
+        for (unsigned i = 0; i < n; i++) {
+                quire_queue_push(sys, order[i], order[i]->shown ? QUIRE_Q_HOT : QUIRE_Q_COOL);
+                cooled += !order[i]->shown;
+        }
+        return cooled;
+}
+
+static unsigned pick_victims(struct quire_system *sys, struct quire_page **out, unsigned want)
+{
+        struct quire_queue *cool = &sys->queue[QUIRE_Q_COOL];
+        uint64_t target = sys->frames / 10 + want;
+        unsigned n = 0;
+
+        while (cool->count < target && cool_some(sys, target - cool->count))
+                ;
+        for (; n < want && cool->first; n++) {
+                out[n] = cool->first;
+                quire_queue_remove(sys, out[n]);
+        }
+        return n;
+}
+
+const struct quire_policy quire_policy_2q = { "2q", insert_page, touch_page, pick_victims };

@@ -1,0 +1,103 @@
+/*
+ * query.c - what lies where: regions, runs that are alike, gaps, pages.
+ *
+ * Lock: the system's.
+ */
+#include "region.h"
+
+static void describe_gap(const struct quire_space *s, uint64_t page, struct quire_info *out)
+{
+        struct quire_node *before = quire_tree_floor(&s->regions, page);
+        struct quire_node *after = before ? quire_tree_next(before)
+                                          : quire_tree_first(&s->regions);
+        uint64_t from = before ? before->key + quire_region_of(before)->count : s->first;
+        unsigned shift = s->system->shift;
+
+        out->base = out->run_first = from << shift;
+        out->bytes = out->run_bytes = (after->key - from) << shift;
+}
+
+static void describe_region(const struct quire_region *r, uint64_t page, struct quire_info *out)
+{
+        unsigned shift = r->space->system->shift;
+        struct quire_piece p;
+
+        out->base = out->run_first = r->node.key << shift;
+        out->bytes = out->run_bytes = r->count << shift;
+        out->kind = r->kind;
+        out->reserved = true;
+        if (r->kind == QUIRE_FOREIGN)
+                return;
+        p = quire_ranges_at(&r->ranges, quire_region_index(r, page));
+        out->run_first = quire_region_va(r, p.first);
+        out->run_bytes = p.count << shift;
+        out->committed = p.attr & QUIRE_ATTR_COMMITTED;
+        out->guarded = p.attr & QUIRE_ATTR_GUARD;
+        out->watched = r->watched;
+        out->access = p.attr & QUIRE_ATTR_ACCESS;
+        out->mark = (uint8_t)((p.attr & QUIRE_ATTR_MARK) >> QUIRE_ATTR_MARK_SHIFT);
+        out->tag = r->tag;
+}
+
+enum quire_status quire_region_query(struct quire_space *s, uint64_t va, struct quire_info *out)
+{
+        enum quire_status st = QUIRE_OK;
+        struct quire_region *r;
+        uint64_t page;
+
+        if (!s || !out)
+                return QUIRE_INVALID;
+        page = va >> s->system->shift;
+        *out = (struct quire_info){ .kind = QUIRE_PAGED };
+        quire_enter(s->system);
+        r = quire_region_find(s, page);
+        if (page < s->first || page >= s->end)
+                st = QUIRE_NOT_PRESENT;
+        else if (r)
+                describe_region(r, page, out);
+        else
+                describe_gap(s, page, out);
+        quire_leave(s->system);
+        return st;
+}
+
+static uint8_t describe_page(const struct quire_page *p)
+{
+        static const uint8_t states[] = {
+                [QUIRE_AT_NONE] = QUIRE_PAGE_NONE, [QUIRE_AT_FRAME] = QUIRE_PAGE_PRESENT,
+                [QUIRE_AT_COMING] = QUIRE_PAGE_COMING, [QUIRE_AT_SLOT] = QUIRE_PAGE_STORED,
+                [QUIRE_AT_LOST] = QUIRE_PAGE_BROKEN,
+        };
+        unsigned flags = 0;
+
+        if (quire_page_wanted(p))
+                flags |= QUIRE_PAGE_LOCKED;
+        if (p->flags & QUIRE_PAGE_IS_DIRTY)
+                flags |= QUIRE_PAGE_DIRTY;
+        if (p->flags & QUIRE_PAGE_IS_WRITTEN)
+                flags |= QUIRE_PAGE_WRITTEN;
+        return (uint8_t)(states[p->where] | flags << 4);
+}
+
+enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                 uint8_t *out)
+{
+        struct quire_span span;
+        struct quire_page *p;
+        enum quire_status st;
+
+        if (!s || !out)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK) {
+                memset(out, 0, span.count);
+                for (p = span.region->object ?
+                         quire_radix_next(&span.region->object->pages, span.index) : NULL;
+                     p && p->index - span.index < span.count;
+                     p = quire_radix_next(&span.region->object->pages, p->index + 1))
+                        out[p->index - span.index] = describe_page(p);
+        }
+        quire_leave(s->system);
+        return st;
+}

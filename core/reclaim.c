@@ -1,0 +1,178 @@
+/*
+ * reclaim.c - making frames free: asking the policy for victims, in batches,
+ * and putting their contents away.
+ *
+ * Evicting holds the lock throughout and waits for nothing: contents go to the
+ * store (store.c), which copies or compresses them.  What waits, when the store
+ * has no room just now, is reclaim, with the lock dropped; so whoever calls it
+ * looks at everything again afterwards.
+ *
+ * Does not decide: who goes (policies), where to (store.c).
+ *
+ * Q1  a queue's count is the number of its pages, each naming that queue.
+ *
+ * Lock: the system's.
+ */
+#include "core.h"
+
+#define BATCH 32u
+
+void quire_queue_push(struct quire_system *sys, struct quire_page *p, enum quire_queue_id id)
+{
+        struct quire_queue *q = &sys->queue[id];
+
+        must(sys, p->queue == QUIRE_Q_NONE);
+        p->queue = (uint8_t)id;
+        p->next = NULL;
+        p->prev = q->last;
+        if (q->last)
+                q->last->next = p;
+        else
+                q->first = p;
+        q->last = p;
+        q->count++;
+}
+
+void quire_queue_remove(struct quire_system *sys, struct quire_page *p)
+{
+        struct quire_queue *q = &sys->queue[p->queue];
+
+        must(sys, p->queue != QUIRE_Q_NONE && q->count > 0);
+        if (p->prev)
+                p->prev->next = p->next;
+        else
+                q->first = p->next;
+        if (p->next)
+                p->next->prev = p->prev;
+        else
+                q->last = p->prev;
+        q->count--;
+        p->next = p->prev = NULL;
+        p->queue = QUIRE_Q_NONE;
+}
+
+/* Did the processor note a use since the last time? */
+bool quire_policy_used(struct quire_system *sys, struct quire_page *p)
+{
+        uint8_t bits = 0;
+
+        if (!p->shown || !sys->can->notes_referenced || !sys->mops->harvest)
+                return false;
+        if (sys->mops->harvest(p->object->home->mspace, quire_page_va(p) << sys->shift, 1,
+                               &bits) != QUIRE_OK)
+                return false;
+        return bits & QUIRE_REFERENCED;
+}
+
+const char *const quire_policy_names[] = { "2q", "clock", "lru", NULL };
+
+static bool same_name(const char *a, const char *b)
+{
+        while (*a && *a == *b)
+                a++, b++;
+        return *a == *b;
+}
+
+const struct quire_policy *quire_policy_named(const char *name)
+{
+        static const struct quire_policy *const all[] = { &quire_policy_2q, &quire_policy_clock,
+                                                          &quire_policy_lru };
+
+        for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                if (!name || same_name(name, all[i]->name))
+                        return all[i];
+        return NULL;
+}
+
+/* Contents are where .slot says; the frame is free. */
+static void leave_frame(struct quire_system *sys, struct quire_page *p)
+{
+        quire_frame_put(sys, p->frame);
+        quire_count_resident(p, -1);
+        p->frame = QUIRE_NO_FRAME;
+        p->evicted = (uint32_t)++sys->eviction_clock;
+        p->flags &= QUIRE_PAGE_IS_WRITTEN;
+        p->where = p->slot.kind == QUIRE_SLOT_NONE ? QUIRE_AT_NONE : QUIRE_AT_SLOT;
+        sys->counters.evicted++;
+        quire_note(sys, QUIRE_EV_EVICT, quire_page_va(p), 1, p->slot.kind);
+        if (p->where == QUIRE_AT_NONE && !p->flags)
+                quire_page_free(p);
+}
+
+/* => FRAME, hidden, in no queue */
+static bool put_away(struct quire_system *sys, struct quire_page *p)
+{
+        if (!(p->flags & QUIRE_PAGE_IS_DIRTY)) {
+                sys->counters.clean_evicted++;
+        } else if (!quire_store_put(sys, p, sys->mops->frame_window(sys->machine, p->frame))) {
+                return false;
+        }
+        leave_frame(sys, p);
+        return true;
+}
+
+/* A clean page that is shown need not be taken: its contents are in its slot. */
+static void drop_clean(struct quire_system *sys, struct quire_page **pages, unsigned count)
+{
+        for (unsigned i = 0; i < count; i++) {
+                struct quire_page *p = pages[i];
+
+                if (!p->shown || (p->flags & QUIRE_PAGE_IS_DIRTY))
+                        continue;
+                sys->mops->drop(p->object->home->mspace, quire_page_va(p) << sys->shift, 1);
+                p->shown = 0;
+        }
+}
+
+/* => FRAME, in no queue, not wanted.  Those that could not go are back in a
+ * queue of the policy's. */
+unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsigned count)
+{
+        unsigned gone = 0;
+
+        drop_clean(sys, pages, count);
+        quire_page_hide_all(sys, pages, count);
+        for (unsigned i = 0; i < count; i++) {
+                if (!pages[i]->shown && put_away(sys, pages[i]))
+                        gone++;
+                else
+                        sys->policy->insert(sys, pages[i]);
+        }
+        return gone;
+}
+
+/* Others have pages in transit that may free something when they arrive. */
+static enum quire_status wait_for_others(struct quire_system *sys)
+{
+        if (!sys->transit)
+                return QUIRE_NO_MEMORY;
+        quire_wait_settled(sys);
+        return QUIRE_OK;
+}
+
+enum quire_status quire_reclaim(struct quire_system *sys)
+{
+        struct quire_page *victims[BATCH];
+        unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
+        unsigned n, gone;
+
+        n = sys->policy->victims(sys, victims, want);
+        gone = quire_evict(sys, victims, n);
+        if (sys->going > sys->buffer_count / 2 || !gone)
+                quire_store_settle(sys, false);
+        else
+                quire_store_push(sys);
+        if (gone)
+                return QUIRE_OK;
+        if (n && quire_store_settle(sys, true))
+                return QUIRE_OK;
+        return wait_for_others(sys);
+}
+
+/* BUSY for a moment: let pages in transit arrive. */
+void quire_wait_settled(struct quire_system *sys)
+{
+        quire_unlock(sys);
+        sys->hops->pause(sys->host);
+        quire_lock(sys);
+}

@@ -1,0 +1,652 @@
+/*
+ * region.c - regions: reserve, commit, decommit, protect, guard, discard,
+ * release, query.
+ *
+ * A region is one reservation: a run of addresses with its object, and runs of
+ * attributes.  What a call costs depends on the attribute runs it covers and
+ * the pages that have contents there, never on the length of the range.
+ *
+ * Every change is planned (arguments, records, charge, the machine's consent)
+ * and then applied, which cannot fail.
+ *
+ * Does not decide: where a region lies (space.c), moving and cutting (move.c).
+ *
+ * N1  attributes cover exactly the region's pages.
+ * N2  the committed counter is what the attributes say.
+ * N3  a paged region has an object, a plain one has none.
+ *
+ * Lock: the system's.
+ */
+#include "region.h"
+
+uint64_t quire_region_index(const struct quire_region *r, uint64_t page)
+{
+        return page - r->node.key + r->object_first;
+}
+
+uint64_t quire_region_va(const struct quire_region *r, uint64_t index)
+{
+        return (index - r->object_first + r->node.key) << r->space->system->shift;
+}
+
+/* Bytes of the interface to pages; INVALID unless they are whole ones. */
+static enum quire_status to_pages(const struct quire_space *s, uint64_t va, uint64_t bytes,
+                                  struct quire_span *out)
+{
+        uint64_t mask = ((uint64_t)1 << s->system->shift) - 1;
+
+        if ((va | bytes) & mask || !bytes || va + bytes < va)
+                return QUIRE_INVALID;
+        out->page = va >> s->system->shift;
+        out->count = bytes >> s->system->shift;
+        return QUIRE_OK;
+}
+
+/* The one region that holds the whole range. */
+static enum quire_status find_span(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                   struct quire_span *out)
+{
+        enum quire_status st = to_pages(s, va, bytes, out);
+
+        if (st != QUIRE_OK)
+                return st;
+        out->region = quire_region_find(s, out->page);
+        if (!out->region || out->region->kind == QUIRE_FOREIGN)
+                return QUIRE_NOT_PRESENT;
+        if (out->count > out->region->node.key + out->region->count - out->page)
+                return QUIRE_NOT_PRESENT;
+        out->index = quire_region_index(out->region, out->page);
+        return QUIRE_OK;
+}
+
+/* The same, when nothing in it is in transit (drops and retakes the lock). */
+enum quire_status quire_span_find(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                  struct quire_span *out)
+{
+        for (;;) {
+                enum quire_status st = find_span(s, va, bytes, out);
+
+                if (st != QUIRE_OK || !out->region->object ||
+                    quire_object_settled(out->region->object, out->index, out->count))
+                        return st;
+                quire_wait_settled(s->system);
+        }
+}
+
+/* How many pages of the range are committed. */
+uint64_t quire_span_committed(const struct quire_span *span)
+{
+        uint64_t at = span->index, end = at + span->count, sum = 0;
+
+        while (at < end) {
+                struct quire_piece p = quire_ranges_at(&span->region->ranges, at);
+                uint64_t next = quire_min(p.first + p.count, end);
+
+                if (p.attr & QUIRE_ATTR_COMMITTED)
+                        sum += next - at;
+                at = next;
+        }
+        return sum;
+}
+
+/* ---------------------------------------------------------------- reserving */
+
+/* The part of an obstacle that lies in the gap around page `at', which is free. */
+static struct quire_range clip_to_gap(const struct quire_space *s, struct quire_range o,
+                                      uint64_t at)
+{
+        struct quire_node *before = quire_tree_floor(&s->regions, at);
+        struct quire_node *after = before ? quire_tree_next(before)
+                                          : quire_tree_first(&s->regions);
+        uint64_t from = before ? before->key + quire_region_of(before)->count : s->first;
+        uint64_t end = quire_min(o.first + o.pages, after->key);
+
+        from = quire_max(from, o.first);
+        return (struct quire_range){ from, end > from ? end - from : 0 };
+}
+
+/* Remember what is in the way, so that no placement runs into it again. */
+static enum quire_status note_foreign(struct quire_space *s, uint64_t first, uint64_t count,
+                                      struct quire_range obstacle)
+{
+        struct quire_system *sys = s->system;
+        struct quire_range o = { obstacle.first >> sys->shift, obstacle.pages };
+        struct quire_region *r;
+
+        o = clip_to_gap(s, o, quire_max(first, o.first));
+        if (!o.pages || o.first >= first + count)
+                return QUIRE_CONFLICT;
+        r = quire_alloc(sys, sizeof(*r));
+        if (!r)
+                return QUIRE_NO_MEMORY;
+        r->node.key = o.first;
+        r->count = o.pages;
+        r->kind = QUIRE_FOREIGN;
+        r->space = s;
+        quire_ranges_open(&r->ranges, 0, o.pages, 0);
+        quire_space_insert(s, r);
+        return QUIRE_OK;
+}
+
+/* What was in the way may have gone. */
+static void forget_foreign(struct quire_space *s, uint64_t first, uint64_t count)
+{
+        struct quire_node *n = quire_tree_floor(&s->regions, first);
+        struct quire_node *after;
+
+        for (n = n ? n : quire_tree_first(&s->regions); n && n->key < first + count; n = after) {
+                struct quire_region *r = quire_region_of(n);
+
+                after = quire_tree_next(n);
+                if (r->kind != QUIRE_FOREIGN || r == &s->sentinel || n->key + r->count <= first)
+                        continue;
+                quire_space_remove(s, r);
+                quire_free(s->system, r, sizeof(*r));
+        }
+}
+
+static enum quire_status claim(struct quire_space *s, enum quire_region_kind kind,
+                               uint64_t first, uint64_t count, struct quire_range *obstacle)
+{
+        const struct quire_machine_ops *m = s->system->mops;
+        uint64_t va = first << s->system->shift;
+
+        if (kind == QUIRE_PLAIN)
+                return m->delegate(s->mspace, va, count, obstacle);
+        return m->reserve(s->mspace, va, count, NULL, 0, obstacle);
+}
+
+static enum quire_status claim_exact(struct quire_space *s, enum quire_region_kind kind,
+                                     uint64_t first, uint64_t count)
+{
+        struct quire_range obstacle;
+        enum quire_status st;
+
+        forget_foreign(s, first, count);
+        if (!quire_space_free(s, first, count))
+                return QUIRE_CONFLICT;
+        st = claim(s, kind, first, count, &obstacle);
+        if (st == QUIRE_CONFLICT && note_foreign(s, first, count, obstacle) == QUIRE_NO_MEMORY)
+                return QUIRE_NO_MEMORY;
+        return st;
+}
+
+static enum quire_status claim_in(struct quire_space *s, enum quire_region_kind kind,
+                                  const struct quire_place *place, uint64_t *first)
+{
+        while (quire_space_fit(s, place, first)) {
+                struct quire_range obstacle;
+                enum quire_status st = claim(s, kind, *first, place->count, &obstacle);
+
+                if (st != QUIRE_CONFLICT)
+                        return st;
+                st = note_foreign(s, *first, place->count, obstacle);
+                if (st != QUIRE_OK)
+                        return st;
+        }
+        return QUIRE_NO_SPACE;
+}
+
+/* Try a range of the layout that may be allocated from. */
+static enum quire_status claim_within(struct quire_space *s, enum quire_region_kind kind,
+                                      struct quire_place place, struct quire_range zone,
+                                      uint64_t *first)
+{
+        unsigned shift = s->system->shift;
+        enum quire_status st = QUIRE_NO_SPACE;
+
+        for (unsigned k = 0; k < s->layout->count && st == QUIRE_NO_SPACE; k++) {
+                unsigned i = place.top_down ? s->layout->count - 1 - k : k;
+                const struct quire_arena *a = &s->layout->arenas[i];
+                struct quire_place p = place;
+
+                if (!a->allocate || a->refuse)
+                        continue;
+                p.low = quire_max(a->first, zone.first) >> shift;
+                p.high = quire_min(a->first + a->bytes, zone.first + zone.pages) >> shift;
+                if (p.low < p.high)
+                        st = claim_in(s, kind, &p, first);
+        }
+        return st;
+}
+
+/* Where the machine has it cheapest, then wherever the layout allows. */
+static enum quire_status claim_anywhere(struct quire_space *s, enum quire_region_kind kind,
+                                        const struct quire_place *place, uint64_t *first)
+{
+        const struct quire_abilities *can = s->system->can;
+        struct quire_range zone = kind == QUIRE_PLAIN ? can->plain : can->paged;
+        enum quire_status st = QUIRE_NO_SPACE;
+
+        zone.pages <<= s->system->shift;         /* bytes from here on */
+        if (zone.pages)
+                st = claim_within(s, kind, *place, zone, first);
+        zone = (struct quire_range){ 0, UINT64_MAX };
+        return st == QUIRE_NO_SPACE ? claim_within(s, kind, *place, zone, first) : st;
+}
+
+/* Find a place and claim it from the machine; *first: its page number. */
+enum quire_status quire_place_claim(struct quire_space *s, const struct quire_request *q,
+                                    uint64_t *first)
+{
+        unsigned shift = s->system->shift;
+        struct quire_place place = { .count = q->bytes >> shift,
+                                     .align = quire_max(q->align >> shift, 1),
+                                     .low = q->low >> shift, .high = q->high >> shift,
+                                     .top_down = q->flags & QUIRE_TOP_DOWN };
+
+        if (q->flags & QUIRE_EXACT) {
+                *first = q->va >> shift;
+                return claim_exact(s, q->kind, *first, place.count);
+        }
+        if (q->low || q->high)
+                return claim_in(s, q->kind, &place, first);
+        return claim_anywhere(s, q->kind, &place, first);
+}
+
+static bool request_valid(const struct quire_space *s, const struct quire_request *q)
+{
+        uint64_t page = (uint64_t)1 << s->system->shift;
+        uint64_t end = s->end << s->system->shift;
+
+        if (!q->bytes || (q->bytes | q->low | q->high) & (page - 1) || q->bytes > end)
+                return false;
+        if (q->align & (q->align - 1) || (q->align && q->align < page))
+                return false;
+        if (q->flags & ~(unsigned)(QUIRE_TOP_DOWN | QUIRE_EXACT | QUIRE_WATCHED))
+                return false;
+        if (q->kind != QUIRE_PAGED && q->kind != QUIRE_PLAIN)
+                return false;
+        if (q->high < q->low || (q->high && q->high - q->low < q->bytes))
+                return false;
+        if (!(q->flags & QUIRE_EXACT))
+                return true;
+        return !(q->va & ((q->align ? q->align : page) - 1)) && q->va >> s->system->shift >= s->first &&
+               q->va <= end - q->bytes && !quire_layout_refuses(s->layout, q->va, q->bytes);
+}
+
+static bool request_supported(const struct quire_space *s, const struct quire_request *q)
+{
+        const struct quire_machine_ops *m = s->system->mops;
+
+        if (q->kind == QUIRE_PLAIN && !m->delegate)
+                return false;
+        return !(q->kind == QUIRE_PLAIN && q->flags & QUIRE_WATCHED && !m->delegate_watch);
+}
+
+static void free_region(struct quire_system *sys, struct quire_region *r)
+{
+        if (r->object)
+                quire_object_drop(r->object);
+        quire_ranges_close(sys, &r->ranges);
+        quire_free(sys, r, sizeof(*r));
+}
+
+static struct quire_region *plan_region(struct quire_space *s, const struct quire_request *q)
+{
+        struct quire_region *r = quire_alloc(s->system, sizeof(*r));
+
+        if (!r)
+                return NULL;
+        r->space = s;
+        r->kind = (uint8_t)q->kind;
+        r->count = q->bytes >> s->system->shift;
+        r->tag = q->tag;
+        r->watched = q->flags & QUIRE_WATCHED;
+        quire_ranges_open(&r->ranges, 0, r->count, 0);
+        if (q->kind == QUIRE_PAGED) {
+                r->object = quire_object_open(s->system, s);
+                if (!r->object) {
+                        quire_free(s->system, r, sizeof(*r));
+                        return NULL;
+                }
+        }
+        return r;
+}
+
+static void count_reserved(struct quire_region *r, uint64_t pages, bool more)
+{
+        uint64_t add = more ? pages : -pages;
+
+        r->space->system->counters.reserved += add;
+        r->space->counters.reserved += add;
+        r->counters.reserved += add;
+}
+
+static enum quire_status reserve(struct quire_space *s, const struct quire_request *q,
+                                 uint64_t *va)
+{
+        struct quire_region *r = plan_region(s, q);
+        enum quire_status st;
+        uint64_t first = 0;
+
+        if (!r)
+                return QUIRE_NO_MEMORY;
+        st = quire_place_claim(s, q, &first);
+        if (st == QUIRE_OK && q->kind == QUIRE_PLAIN && r->watched) {
+                st = s->system->mops->delegate_watch(s->mspace, first << s->system->shift,
+                                                     r->count);
+                if (st != QUIRE_OK)
+                        s->system->mops->delegate_release(s->mspace,
+                                                          first << s->system->shift, r->count);
+        }
+        if (st != QUIRE_OK) {
+                free_region(s->system, r);
+                return st;
+        }
+        r->node.key = first;
+        if (r->object)
+                r->object->base = first;
+        quire_space_insert(s, r);
+        count_reserved(r, r->count, true);
+        *va = first << s->system->shift;
+        return QUIRE_OK;
+}
+
+enum quire_status quire_region_reserve(struct quire_space *s, const struct quire_request *q,
+                                       uint64_t *va)
+{
+        enum quire_status st;
+
+        if (!s || !q || !va || !request_valid(s, q))
+                return QUIRE_INVALID;
+        if (!request_supported(s, q))
+                return QUIRE_UNSUPPORTED;
+        quire_enter(s->system);
+        st = reserve(s, q, va);
+        quire_leave(s->system);
+        return st;
+}
+
+/* -------------------------------------------------- access of what is there */
+
+static void hide_for_good(struct quire_system *sys, struct quire_page **pages, unsigned count)
+{
+        for (unsigned tries = 0; tries < 64; tries++) {
+                unsigned left = 0;
+
+                quire_page_hide_all(sys, pages, count);
+                for (unsigned i = 0; i < count; i++)
+                        left += pages[i]->shown != 0;
+                if (!left)
+                        return;
+        }
+        quire_stop(sys, "the machine can take back what it shows", __FILE__, __LINE__);
+}
+
+/* Pages that are shown with another access than the new attributes allow: runs
+ * of neighbours are changed in one call. */
+static void apply_access(struct quire_span *span)
+{
+        struct quire_object *o = span->region->object;
+        struct quire_system *sys = o->system;
+        struct quire_page *batch[QUIRE_RUN_MAX], *p;
+        uint64_t at = span->index, end = at + span->count;
+
+        while ((p = quire_radix_next(&o->pages, at)) && p->index < end) {
+                unsigned n = 0, want = 0;
+
+                for (at = p->index; p && p->index == at && at < end && n < QUIRE_RUN_MAX;
+                     p = quire_radix_find(&o->pages, at)) {
+                        uint32_t attr = quire_ranges_attr(&span->region->ranges, at);
+                        unsigned best = quire_page_best_access(span->region, p, attr);
+
+                        if (!p->shown || p->shown == best || (n && best != want))
+                                break;
+                        want = best;
+                        batch[n++] = p;
+                        at++;
+                }
+                if (!n) {
+                        at++;
+                } else if (!want) {
+                        hide_for_good(sys, batch, n);
+                } else {
+                        sys->mops->protect(o->home->mspace, quire_page_va(batch[0]) << sys->shift,
+                                           n, want);
+                        for (unsigned i = 0; i < n; i++)
+                                batch[i]->shown = (uint8_t)want;
+                }
+        }
+}
+
+static enum quire_status change(struct quire_span *span, uint32_t clear, uint32_t set)
+{
+        struct quire_system *sys = span->region->space->system;
+        struct quire_spare_runs spare;
+
+        if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
+                return QUIRE_NO_MEMORY;
+        quire_ranges_apply(sys, &span->region->ranges, span->index, span->count, clear, set,
+                           &spare);
+        quire_ranges_unplan(sys, &spare);
+        if (span->region->object)
+                apply_access(span);
+        return QUIRE_OK;
+}
+
+/* Attributes of a plain region reach the machine first, since it may refuse. */
+static enum quire_status change_plain(struct quire_span *span, uint32_t clear, uint32_t set)
+{
+        struct quire_space *s = span->region->space;
+        struct quire_system *sys = s->system;
+        struct quire_spare_runs spare;
+        enum quire_status st;
+
+        if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
+                return QUIRE_NO_MEMORY;
+        st = sys->mops->delegate_protect(s->mspace, span->page << sys->shift, span->count,
+                                         set & QUIRE_ATTR_ACCESS);
+        if (st == QUIRE_OK)
+                quire_ranges_apply(sys, &span->region->ranges, span->index, span->count, clear,
+                                   set, &spare);
+        quire_ranges_unplan(sys, &spare);
+        return st;
+}
+
+static enum quire_status set_access(struct quire_span *span, uint32_t clear, uint32_t set)
+{
+        return span->region->object ? change(span, clear, set) : change_plain(span, clear, set);
+}
+
+static enum quire_status commit(struct quire_space *s, struct quire_span *span, unsigned access)
+{
+        uint64_t more = span->count - quire_span_committed(span);
+        enum quire_status st;
+
+        if (!quire_charge(s, span->region, more))
+                return QUIRE_LIMIT;
+        st = set_access(span, QUIRE_ATTR_ACCESS | QUIRE_ATTR_GUARD,
+                        QUIRE_ATTR_COMMITTED | access);
+        if (st != QUIRE_OK)
+                quire_refund(s, span->region, more);
+        return st;
+}
+
+enum quire_status quire_region_commit(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                      unsigned access)
+{
+        struct quire_span span;
+        enum quire_status st;
+
+        if (!s || access & ~(unsigned)QUIRE_ATTR_ACCESS)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK)
+                st = commit(s, &span, access);
+        quire_leave(s->system);
+        return st;
+}
+
+enum quire_status quire_region_protect(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                       unsigned access, unsigned *old)
+{
+        struct quire_span span;
+        enum quire_status st;
+        uint32_t before = 0;
+
+        if (!s || access & ~(unsigned)QUIRE_ATTR_ACCESS)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK && quire_span_committed(&span) < span.count)
+                st = QUIRE_NOT_PRESENT;
+        if (st == QUIRE_OK) {
+                before = quire_ranges_attr(&span.region->ranges, span.index);
+                st = set_access(&span, QUIRE_ATTR_ACCESS | QUIRE_ATTR_GUARD, access);
+        }
+        if (st == QUIRE_OK && old)
+                *old = before & QUIRE_ATTR_ACCESS;
+        quire_leave(s->system);
+        return st;
+}
+
+enum quire_status quire_region_guard(struct quire_space *s, uint64_t va, uint64_t bytes)
+{
+        struct quire_span span;
+        enum quire_status st;
+
+        if (!s)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK && span.region->kind != QUIRE_PAGED)
+                st = QUIRE_UNSUPPORTED;
+        if (st == QUIRE_OK && quire_span_committed(&span) < span.count)
+                st = QUIRE_NOT_PRESENT;
+        if (st == QUIRE_OK)
+                st = change(&span, 0, QUIRE_ATTR_GUARD);
+        quire_leave(s->system);
+        return st;
+}
+
+enum quire_status quire_region_mark(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                    uint8_t mark)
+{
+        struct quire_spare_runs spare;
+        struct quire_span span;
+        enum quire_status st;
+
+        if (!s)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = find_span(s, va, bytes, &span);
+        if (st == QUIRE_OK)
+                st = quire_ranges_plan(s->system, &spare);
+        if (st == QUIRE_OK) {
+                quire_ranges_apply(s->system, &span.region->ranges, span.index, span.count,
+                                   QUIRE_ATTR_MARK, (uint32_t)mark << QUIRE_ATTR_MARK_SHIFT,
+                                   &spare);
+                quire_ranges_unplan(s->system, &spare);
+        }
+        quire_leave(s->system);
+        return st;
+}
+
+/* ------------------------------------------------------------- giving back */
+
+/* Contents of the range vanish.  => settled */
+void quire_span_clear(struct quire_span *span, bool keep_marks)
+{
+        struct quire_space *s = span->region->space;
+
+        if (span->region->object)
+                quire_object_clear(span->region->object, span->index, span->count, keep_marks);
+        else
+                s->system->mops->delegate_discard(s->mspace, span->page << s->system->shift,
+                                                  span->count);
+}
+
+static enum quire_status decommit(struct quire_space *s, struct quire_span *span)
+{
+        uint64_t less = quire_span_committed(span);
+        const uint32_t gone = QUIRE_ATTR_ACCESS | QUIRE_ATTR_COMMITTED | QUIRE_ATTR_GUARD;
+        struct quire_spare_runs spare;
+        enum quire_status st = QUIRE_OK;
+
+        if (!less)
+                return QUIRE_OK;
+        if (quire_ranges_plan(s->system, &spare) != QUIRE_OK)
+                return QUIRE_NO_MEMORY;
+        if (!span->region->object)
+                st = s->system->mops->delegate_protect(s->mspace, span->page << s->system->shift,
+                                                       span->count, 0);
+        if (st == QUIRE_OK) {
+                quire_span_clear(span, true);
+                quire_ranges_apply(s->system, &span->region->ranges, span->index, span->count,
+                                   gone, 0, &spare);
+                quire_refund(s, span->region, less);
+        }
+        quire_ranges_unplan(s->system, &spare);
+        return st;
+}
+
+enum quire_status quire_region_decommit(struct quire_space *s, uint64_t va, uint64_t bytes)
+{
+        struct quire_span span;
+        enum quire_status st;
+
+        if (!s)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK)
+                st = decommit(s, &span);
+        quire_leave(s->system);
+        return st;
+}
+
+enum quire_status quire_region_discard(struct quire_space *s, uint64_t va, uint64_t bytes)
+{
+        struct quire_span span;
+        enum quire_status st;
+
+        if (!s)
+                return QUIRE_INVALID;
+        quire_enter(s->system);
+        st = quire_span_find(s, va, bytes, &span);
+        if (st == QUIRE_OK)
+                quire_span_clear(&span, true);
+        quire_leave(s->system);
+        return st;
+}
+
+/* The whole region goes.  Cannot fail.  => settled */
+void quire_region_apply_release(struct quire_region *r)
+{
+        struct quire_space *s = r->space;
+        struct quire_system *sys = s->system;
+        struct quire_span all = { r, r->node.key, r->object_first, r->count };
+        uint64_t va = r->node.key << sys->shift;
+
+        if (r->kind == QUIRE_PAGED) {
+                quire_object_clear(r->object, all.index, all.count, false);
+                sys->mops->release(s->mspace, va, r->count);
+        } else if (r->kind == QUIRE_PLAIN) {
+                sys->mops->delegate_release(s->mspace, va, r->count);
+        }
+        if (r->kind != QUIRE_FOREIGN) {
+                quire_refund(s, r, r->counters.committed);
+                count_reserved(r, r->count, false);
+        }
+        quire_space_remove(s, r);
+        free_region(sys, r);
+}
+
+void quire_region_check(struct quire_system *sys, const struct quire_region *r)
+{
+        struct quire_span all = { (struct quire_region *)r, r->node.key, r->object_first,
+                                  r->count };
+
+        if (r->kind == QUIRE_FOREIGN)
+                return;
+        quire_ranges_check(sys, &r->ranges);
+        must(sys, r->ranges.first == r->object_first);                         /* N1 */
+        must(sys, r->ranges.count == r->count);                                /* N1 */
+        must(sys, r->counters.committed == quire_span_committed(&all));        /* N2 */
+        must(sys, r->counters.reserved == r->count);
+        must(sys, (r->kind == QUIRE_PAGED) == (r->object != NULL));            /* N3 */
+        must(sys, !r->object || r->object->refs > 0);                          /* O2 */
+        must(sys, !r->object || r->object->base + r->object_first == r->node.key);
+}

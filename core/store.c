@@ -1,0 +1,483 @@
+/*
+ * store.c - where contents go when they leave their frames, and come back from.
+ *
+ *      FILL    a page of one repeated word: the word, no storage
+ *      TIER    compressed, in memory (tier.c)
+ *      FILE    a slot of a pagefile (slot.c), through a write buffer
+ *
+ * A write buffer takes copies of pages for consecutive slots.  From the moment
+ * a page is in a buffer its frame is free, and it is read back from the buffer
+ * until the transfer is done: nobody ever waits for a write of the page he
+ * wants.  A transfer that fails leaves the contents in the buffer, which then
+ * looks for other slots (STUCK while there are none): nothing is lost.
+ *
+ *      FREE -> OPEN -> FULL -> GOING -> FREE
+ *                        ^       |  failed
+ *                        +- STUCK
+ *
+ * Does not decide: which page goes (policies, reclaim.c).
+ *
+ * B1  page[i] of a buffer that is not FREE names its buffer in .slot.buffer.
+ * B2  live counts them; .going counts buffers FULL or GOING.
+ *
+ * Lock: the system's, dropped around transfers.
+ */
+#include "core.h"
+
+#define FAILURES_TO_SHUT 4u
+
+static void close_buffers(struct quire_system *sys)
+{
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].memory)
+                        quire_free(sys, sys->buffers[i].memory,
+                                   (size_t)sys->buffer_pages << sys->shift);
+        if (sys->buffers)
+                quire_free(sys, sys->buffers, sys->buffer_count * sizeof(*sys->buffers));
+        sys->buffers = NULL;
+}
+
+/* Buffers of at most an eighth of the budget.  NO_MEMORY. */
+enum quire_status quire_store_open(struct quire_system *sys)
+{
+        sys->buffer_pages = (unsigned)quire_max(2, quire_min(QUIRE_IO_MAX, sys->budget / 32));
+        sys->buffer_count = (unsigned)quire_max(2, quire_min(16, sys->budget / 16 /
+                                                                 sys->buffer_pages));
+        sys->buffers = quire_alloc(sys, sys->buffer_count * sizeof(*sys->buffers));
+        for (unsigned i = 0; sys->buffers && i < sys->buffer_count; i++) {
+                sys->buffers[i].memory = quire_alloc(sys, (size_t)sys->buffer_pages << sys->shift);
+                if (!sys->buffers[i].memory)
+                        close_buffers(sys);
+        }
+        if (!sys->buffers)
+                return QUIRE_NO_MEMORY;
+        sys->taken += (uint64_t)sys->buffer_count * sys->buffer_pages;
+        return QUIRE_OK;
+}
+
+/* => no page is stored any more; waits for what is going */
+void quire_store_close(struct quire_system *sys)
+{
+        while (quire_store_settle(sys, true))
+                ;
+        sys->taken -= (uint64_t)sys->buffer_count * sys->buffer_pages;
+        close_buffers(sys);
+}
+
+static void *buffer_page(struct quire_system *sys, struct quire_buffer *b, unsigned i)
+{
+        return (uint8_t *)b->memory + ((size_t)i << sys->shift);
+}
+
+/* Slots for up to `want' pages of the buffer; false: there are none. */
+static bool assign_slots(struct quire_system *sys, struct quire_buffer *b, unsigned want)
+{
+        unsigned file;
+
+        b->room = quire_slot_take(sys, want, &file, &b->io.slot);
+        if (!b->room)
+                return false;
+        b->file = (uint8_t)file;
+        b->io.file = sys->files[file].host_file;
+        return true;
+}
+
+static struct quire_buffer *buffer_in(struct quire_system *sys, enum quire_buffer_state state)
+{
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].state == state)
+                        return &sys->buffers[i];
+        return NULL;
+}
+
+static void say_full(struct quire_system *sys)
+{
+        if (!sys->storage_full && sys->file_count)
+                quire_say(sys, "the pagefile is full: pages stay in memory; "
+                               "give it more room (--pagefile-size, another disk) "
+                               "or the program more memory");
+        sys->storage_full = true;
+}
+
+static struct quire_buffer *open_buffer(struct quire_system *sys)
+{
+        struct quire_buffer *b = buffer_in(sys, QUIRE_BUF_OPEN);
+
+        if (b)
+                return b;
+        b = buffer_in(sys, QUIRE_BUF_FREE);
+        if (!b)
+                return NULL;
+        if (!assign_slots(sys, b, sys->buffer_pages)) {
+                say_full(sys);
+                return NULL;
+        }
+        b->state = QUIRE_BUF_OPEN;
+        b->io.count = 0;
+        b->live = 0;
+        b->failures = 0;
+        return b;
+}
+
+static void close_if_full(struct quire_system *sys, struct quire_buffer *b)
+{
+        if (b->io.count < b->room)
+                return;
+        b->state = QUIRE_BUF_FULL;
+        sys->going++;
+}
+
+/* Next place of the open buffer, for this page; null: none just now. */
+static void *add_to_buffer(struct quire_system *sys, struct quire_page *p,
+                           struct quire_buffer **which)
+{
+        struct quire_buffer *b = open_buffer(sys);
+        unsigned i;
+
+        if (!b)
+                return NULL;
+        i = b->io.count++;
+        b->page[i] = p;
+        b->io.page[i] = buffer_page(sys, b, i);
+        b->live++;
+        *which = b;
+        return b->io.page[i];
+}
+
+static uint32_t buffer_number(struct quire_system *sys, struct quire_buffer *b)
+{
+        return (uint32_t)(b - sys->buffers) + 1;
+}
+
+static void sum_slot(struct quire_system *sys, struct quire_buffer *b, unsigned i)
+{
+        *quire_slot_sum(sys, b->file, b->io.slot + i) =
+                quire_checksum(b->io.page[i], (size_t)1 << sys->shift);
+}
+
+static void count_file_page(struct quire_system *sys)
+{
+        struct quire_counters *c = &sys->counters;
+
+        c->file_pages++;
+        c->file_pages_peak = quire_max(c->file_pages_peak, c->file_pages);
+}
+
+/* One repeated word? */
+static bool is_fill(const uint64_t *w, size_t bytes)
+{
+        for (size_t i = 1; i < bytes / 8; i++)
+                if (w[i] != w[0])
+                        return false;
+        return true;
+}
+
+/* Move the oldest pages of the tier to a buffer; false: none could. */
+bool quire_store_spill(struct quire_system *sys, unsigned pages)
+{
+        struct quire_page *p = sys->queue[QUIRE_Q_TIER].first;
+        bool any = false;
+
+        for (; p && pages; p = p->next) {
+                struct quire_buffer *b;
+                void *to;
+
+                if (p->slot.buffer)
+                        continue;
+                to = add_to_buffer(sys, p, &b);
+                if (!to)
+                        return any;
+                p->slot.buffer = buffer_number(sys, b);
+                if (!quire_tier_get(sys, &p->slot, to))
+                        quire_stop(sys, "the compressed tier holds what was put in",
+                                   __FILE__, __LINE__);
+                sum_slot(sys, b, b->io.count - 1);
+                close_if_full(sys, b);
+                any = true;
+                pages--;
+        }
+        return any;
+}
+
+static bool put_in_file(struct quire_system *sys, struct quire_page *p, const void *contents)
+{
+        struct quire_buffer *b;
+        void *to = add_to_buffer(sys, p, &b);
+
+        if (!to)
+                return false;
+        memcpy(to, contents, (size_t)1 << sys->shift);
+        sum_slot(sys, b, b->io.count - 1);
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILE, .file = b->file,
+                                       .buffer = buffer_number(sys, b),
+                                       .number = b->io.slot + b->io.count - 1 };
+        count_file_page(sys);
+        close_if_full(sys, b);
+        return true;
+}
+
+/* => .slot is NONE.  Afterwards it holds the contents (NONE: they are zeroes). */
+bool quire_store_put(struct quire_system *sys, struct quire_page *p, const void *contents)
+{
+        struct quire_tier *t = &sys->tier;
+
+        must(sys, p->slot.kind == QUIRE_SLOT_NONE);
+        if (is_fill(contents, (size_t)1 << sys->shift)) {
+                uint64_t fill = *(const uint64_t *)contents;
+
+                if (fill)
+                        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL, .fill = fill };
+                return true;
+        }
+        if (t->scratch && t->blocks + 2 >= t->most_blocks)
+                quire_store_spill(sys, 2);
+        return quire_tier_put(sys, p, contents) || put_in_file(sys, p, contents);
+}
+
+/* The buffer need not write the page any more. */
+static void leave_buffer(struct quire_system *sys, struct quire_page *p)
+{
+        struct quire_buffer *b = &sys->buffers[p->slot.buffer - 1];
+
+        for (unsigned i = 0; i < b->io.count; i++) {
+                if (b->page[i] != p)
+                        continue;
+                b->page[i] = NULL;
+                b->live--;
+                p->slot.buffer = 0;
+                return;
+        }
+        must(sys, false);
+}
+
+/* Forget the contents that .slot holds. */
+void quire_store_free(struct quire_system *sys, struct quire_page *p)
+{
+        bool buffered = p->slot.buffer;
+
+        if (buffered)
+                leave_buffer(sys, p);
+        if (p->slot.kind == QUIRE_SLOT_TIER) {
+                if (p->queue == QUIRE_Q_TIER)
+                        quire_queue_remove(sys, p);
+                quire_tier_free(sys, &p->slot);
+        } else if (p->slot.kind == QUIRE_SLOT_FILE) {
+                sys->counters.file_pages--;
+                if (!buffered)         /* else its buffer frees the slot, when it is done */
+                        quire_slot_free(sys, p->slot.file, p->slot.number);
+        }
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
+}
+
+static void get_from_buffer(struct quire_system *sys, struct quire_page *p, void *out)
+{
+        struct quire_buffer *b = &sys->buffers[p->slot.buffer - 1];
+
+        for (unsigned i = 0; i < b->io.count; i++) {
+                if (b->page[i] == p) {
+                        memcpy(out, b->io.page[i], (size_t)1 << sys->shift);
+                        return;
+                }
+        }
+        must(sys, false);
+}
+
+/* NOT_PRESENT: a transfer is needed.  BROKEN: damaged. */
+enum quire_status quire_store_get(struct quire_system *sys, struct quire_page *p, void *out)
+{
+        uint64_t *w = out;
+
+        switch (p->slot.kind) {
+        case QUIRE_SLOT_NONE:
+        case QUIRE_SLOT_FILL:
+                for (size_t i = 0; i < ((size_t)1 << sys->shift) / 8; i++)
+                        w[i] = p->slot.kind == QUIRE_SLOT_FILL ? p->slot.fill : 0;
+                return QUIRE_OK;
+        case QUIRE_SLOT_TIER:
+                return quire_tier_get(sys, &p->slot, out) ? QUIRE_OK : QUIRE_BROKEN;
+        default:
+                if (!p->slot.buffer)
+                        return QUIRE_NOT_PRESENT;
+                get_from_buffer(sys, p, out);
+                return QUIRE_OK;
+        }
+}
+
+/* The contents of page[i] are in their slot now. */
+static void page_written(struct quire_system *sys, struct quire_buffer *b, unsigned i)
+{
+        struct quire_page *p = b->page[i];
+
+        if (!p) {
+                quire_slot_free(sys, b->file, b->io.slot + i);
+                return;
+        }
+        if (p->slot.kind == QUIRE_SLOT_TIER) {
+                quire_queue_remove(sys, p);
+                quire_tier_free(sys, &p->slot);
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILE, .file = b->file,
+                                               .number = b->io.slot + i };
+                count_file_page(sys);
+        }
+        p->slot.buffer = 0;
+}
+
+static void buffer_written(struct quire_system *sys, struct quire_buffer *b)
+{
+        sys->counters.pages_out += b->io.count;
+        sys->file_failures[b->file] = 0;
+        quire_note(sys, QUIRE_EV_WRITE, 0, b->io.count, b->file);
+        for (unsigned i = 0; i < b->io.count; i++)
+                page_written(sys, b, i);
+        for (unsigned i = b->io.count; i < b->room; i++)
+                quire_slot_free(sys, b->file, b->io.slot + i);
+        b->state = QUIRE_BUF_FREE;
+}
+
+/* Give the buffer's pages other slots; false: there are not enough. */
+static bool move_slots(struct quire_system *sys, struct quire_buffer *b)
+{
+        unsigned want = b->io.count;
+
+        if (!assign_slots(sys, b, want))
+                return false;
+        if (b->room < want) {
+                for (unsigned i = 0; i < b->room; i++)
+                        quire_slot_free(sys, b->file, b->io.slot + i);
+                b->room = 0;
+                return false;
+        }
+        for (unsigned i = 0; i < want; i++) {
+                struct quire_page *p = b->page[i];
+
+                sum_slot(sys, b, i);
+                if (p && p->slot.kind == QUIRE_SLOT_FILE) {
+                        p->slot.file = b->file;
+                        p->slot.number = b->io.slot + i;
+                }
+        }
+        return true;
+}
+
+/* Pages that nobody wants any more leave room for slots that are not there. */
+static bool retry_buffer(struct quire_system *sys, struct quire_buffer *b)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < b->io.count; i++) {
+                if (!b->page[i])
+                        continue;
+                if (n != i)
+                        memcpy(buffer_page(sys, b, n), buffer_page(sys, b, i),
+                               (size_t)1 << sys->shift);
+                b->page[n++] = b->page[i];
+        }
+        b->io.count = n;
+        b->room = 0;
+        if (!n) {
+                b->state = QUIRE_BUF_FREE;
+                return true;
+        }
+        if (!move_slots(sys, b))
+                return false;
+        b->state = QUIRE_BUF_FULL;
+        sys->going++;
+        return true;
+}
+
+/* The transfer failed: nothing of it counts as written. */
+static void buffer_failed(struct quire_system *sys, struct quire_buffer *b)
+{
+        bool full = b->io.status == QUIRE_NO_SPACE;
+
+        sys->counters.io_errors++;
+        quire_note(sys, QUIRE_EV_IO_ERROR, 0, b->io.count, 1);
+        for (unsigned i = 0; i < b->room; i++) {
+                if (full)
+                        quire_slot_free(sys, b->file, b->io.slot + i);
+                else
+                        quire_slot_retire(sys, b->file, b->io.slot + i);
+        }
+        if (full || ++sys->file_failures[b->file] >= FAILURES_TO_SHUT) {
+                quire_slot_shut(sys, b->file);
+                quire_say(sys, full ? "the disk of the pagefile is full: it grows no further"
+                                    : "the pagefile cannot be written: it is used no further");
+        }
+        b->state = QUIRE_BUF_STUCK;
+        if (!retry_buffer(sys, b))
+                say_full(sys);
+}
+
+static void finish_buffer(struct quire_system *sys, struct quire_io *io)
+{
+        struct quire_buffer *b = (struct quire_buffer *)(void *)io;    /* its first member */
+
+        must(sys, b->state == QUIRE_BUF_GOING && sys->going > 0);
+        sys->going--;
+        if (io->status == QUIRE_OK)
+                buffer_written(sys, b);
+        else
+                buffer_failed(sys, b);
+}
+
+/* Start every buffer that is FULL. */
+void quire_store_push(struct quire_system *sys)
+{
+        struct quire_buffer *b;
+
+        while ((b = buffer_in(sys, QUIRE_BUF_FULL))) {
+                b->state = QUIRE_BUF_GOING;
+                quire_unlock(sys);
+                sys->hops->io_start(sys->host, &b->io);
+                quire_lock(sys);
+        }
+}
+
+static bool retry_stuck(struct quire_system *sys)
+{
+        bool any = false;
+
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].state == QUIRE_BUF_STUCK)
+                        any |= retry_buffer(sys, &sys->buffers[i]);
+        return any;
+}
+
+bool quire_store_settle(struct quire_system *sys, bool wait)
+{
+        bool any = retry_stuck(sys);
+
+        quire_store_push(sys);
+        while (sys->going) {
+                struct quire_io *io;
+
+                quire_unlock(sys);
+                io = sys->hops->io_poll(sys->host, wait && !any);
+                quire_lock(sys);
+                if (!io)
+                        break;
+                finish_buffer(sys, io);
+                any = true;
+        }
+        return any;
+}
+
+void quire_store_check(struct quire_system *sys)
+{
+        unsigned going = 0;
+
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+                unsigned live = 0;
+
+                if (b->state == QUIRE_BUF_FREE)
+                        continue;
+                going += b->state == QUIRE_BUF_FULL || b->state == QUIRE_BUF_GOING;
+                for (unsigned k = 0; k < b->io.count; k++) {
+                        live += b->page[k] != NULL;
+                        must(sys, !b->page[k] || b->page[k]->slot.buffer == i + 1);  /* B1 */
+                }
+                must(sys, live == b->live);                                    /* B2 */
+        }
+        must(sys, going == sys->going);                                        /* B2 */
+}

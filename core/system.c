@@ -1,0 +1,165 @@
+/*
+ * system.c - a system: one machine, one host, one budget; opening and closing
+ * it, its lock, and the core's few words with the host.
+ *
+ * Lock: makes it.
+ */
+#include "core.h"
+
+#define LEAST_PAGES 64u
+
+_Noreturn void quire_stop(struct quire_system *sys, const char *what, const char *file, int line)
+{
+        sys->hops->stop(sys->host, what, file, line);
+        __builtin_trap();
+}
+
+void *quire_alloc(struct quire_system *sys, size_t bytes)
+{
+        return sys->hops->alloc(sys->host, bytes);
+}
+
+void quire_free(struct quire_system *sys, void *p, size_t bytes)
+{
+        sys->hops->free(sys->host, p, bytes);
+}
+
+void quire_lock(struct quire_system *sys)
+{
+        sys->hops->lock(sys->host);
+}
+
+void quire_unlock(struct quire_system *sys)
+{
+        sys->hops->unlock(sys->host);
+}
+
+void quire_enter(struct quire_system *sys)
+{
+        quire_lock(sys);
+        if (sys->audit)
+                quire_check(sys);
+}
+
+void quire_leave(struct quire_system *sys)
+{
+        if (sys->audit)
+                quire_check(sys);
+        quire_unlock(sys);
+}
+
+void quire_say(struct quire_system *sys, const char *line)
+{
+        if (sys->hops->say)
+                sys->hops->say(sys->host, line);
+}
+
+uint64_t quire_budget_least(uint64_t page_size)
+{
+        return LEAST_PAGES * page_size;
+}
+
+uint64_t quire_system_page(const struct quire_system *sys)
+{
+        return (uint64_t)1 << sys->shift;
+}
+
+static bool config_valid(const struct quire_config *c)
+{
+        const struct quire_abilities *can;
+
+        if (!c || !c->machine_ops || !c->machine || !c->host_ops || !c->host)
+                return false;
+        can = c->machine_ops->abilities(c->machine);
+        return c->budget >= quire_budget_least((uint64_t)1 << can->page_shift) &&
+               c->tier_percent <= 80 && quire_policy_named(c->policy);
+}
+
+static void set_up(struct quire_system *sys, const struct quire_config *c)
+{
+        sys->mops = c->machine_ops;
+        sys->machine = c->machine;
+        sys->hops = c->host_ops;
+        sys->host = c->host;
+        sys->can = c->machine_ops->abilities(c->machine);
+        sys->shift = sys->can->page_shift;
+        sys->budget = c->budget >> sys->shift;
+        sys->commit_limit = c->commit_limit >> sys->shift;
+        sys->policy = quire_policy_named(c->policy);
+}
+
+enum quire_status quire_system_open(const struct quire_config *c, struct quire_system **out)
+{
+        struct quire_system *sys = NULL;
+        enum quire_status st;
+
+        if (!out || !config_valid(c))
+                return QUIRE_INVALID;
+        c->host_ops->lock(c->host);
+        sys = c->host_ops->alloc(c->host, sizeof(*sys));
+        if (sys)
+                set_up(sys, c);
+        st = sys ? quire_store_open(sys) : QUIRE_NO_MEMORY;
+        if (st == QUIRE_OK) {
+                st = quire_tier_open(sys, c->tier_percent);
+                if (st != QUIRE_OK)
+                        quire_store_close(sys);
+        }
+        if (st == QUIRE_OK) {
+                sys->audit = c->audit;
+                *out = sys;
+        } else if (sys) {
+                quire_free(sys, sys, sizeof(*sys));
+        }
+        c->host_ops->unlock(c->host);
+        return st;
+}
+
+void quire_system_close(struct quire_system *sys)
+{
+        const struct quire_host_ops *hops = sys->hops;
+        struct quire_host *host = sys->host;
+
+        quire_enter(sys);
+        must(sys, !sys->spaces);
+        quire_store_close(sys);
+        quire_tier_close(sys);
+        quire_slots_close(sys);
+        quire_free(sys, sys, sizeof(*sys));
+        hops->unlock(host);
+}
+
+/* Reclaim until what is taken fits the new budget. */
+static enum quire_status shrink(struct quire_system *sys, uint64_t pages)
+{
+        while (sys->taken > pages) {
+                if (sys->queue[QUIRE_Q_IN].count + sys->queue[QUIRE_Q_HOT].count +
+                    sys->queue[QUIRE_Q_COOL].count == 0 &&
+                    !quire_store_spill(sys, QUIRE_IO_MAX) && !quire_store_settle(sys, true))
+                        return QUIRE_NO_MEMORY;
+                if (quire_reclaim(sys) != QUIRE_OK && !quire_store_spill(sys, QUIRE_IO_MAX))
+                        return QUIRE_NO_MEMORY;
+                quire_store_settle(sys, sys->going != 0);
+        }
+        return QUIRE_OK;
+}
+
+enum quire_status quire_budget_set(struct quire_system *sys, uint64_t bytes)
+{
+        enum quire_status st;
+        uint64_t pages;
+
+        if (!sys || bytes < quire_budget_least((uint64_t)1 << sys->shift))
+                return QUIRE_INVALID;
+        pages = bytes >> sys->shift;
+        quire_enter(sys);
+        st = sys->locked > pages / 2 ? QUIRE_NO_MEMORY : shrink(sys, pages);
+        if (st == QUIRE_OK) {
+                sys->budget = pages;
+                if (sys->tier.scratch)
+                        sys->tier.most_blocks = quire_max(sys->tier.blocks,
+                                                          pages / sys->tier.block_frames / 2);
+        }
+        quire_leave(sys);
+        return st;
+}

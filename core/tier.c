@@ -1,0 +1,214 @@
+/*
+ * tier.c - the compressed tier: pages that left their frames, compressed, in
+ * memory that counts against the budget like any frame.
+ *
+ * Blocks of a few frames are cut into pieces of one size each, 24 sizes from a
+ * 32nd to three quarters of a page; a page that does not compress to that is
+ * not for this tier.  The pages themselves are queued (Q_TIER) in the order
+ * they came, oldest first, which is the order in which they move on to a
+ * pagefile when the tier is full.
+ *
+ *      block:  [header | piece | piece | piece | ... ]     pieces of one size
+ *
+ * Does not decide: what goes in, or on to a pagefile (store.c).
+ *
+ * C1  a block's used count is the number of its pieces that hold a page.
+ * C2  a block is in its class's list if and only if it has a free piece.
+ * C3  no block is empty; blocks never exceed most_blocks.
+ *
+ * Lock: the system's.
+ */
+#include "core.h"
+
+#define BLOCK_FRAMES 16u
+#define BLOCK_MAGIC 0x74696572u
+
+struct piece {
+        struct piece *next;
+};
+
+struct quire_tier_block {
+        uint32_t magic, class;
+        uint32_t used, pieces;
+        struct piece *free;
+        struct quire_tier_block *next, *prev;
+};
+
+static size_t class_bytes(const struct quire_system *sys, unsigned class)
+{
+        return ((size_t)1 << sys->shift) / 32 * (class + 1);
+}
+
+static unsigned class_of(const struct quire_system *sys, size_t bytes)
+{
+        size_t step = ((size_t)1 << sys->shift) / 32;
+
+        return (unsigned)((bytes + step - 1) / step) - 1;
+}
+
+/* => blocks are aligned to their size */
+static struct quire_tier_block *block_of(struct quire_system *sys, void *piece)
+{
+        uintptr_t mask = (uintptr_t)sys->tier.block_bytes - 1;
+
+        return (struct quire_tier_block *)((uintptr_t)piece & ~mask);
+}
+
+static void list_block(struct quire_system *sys, struct quire_tier_block *b)
+{
+        b->prev = NULL;
+        b->next = sys->tier.open[b->class];
+        if (b->next)
+                b->next->prev = b;
+        sys->tier.open[b->class] = b;
+}
+
+static void unlist_block(struct quire_system *sys, struct quire_tier_block *b)
+{
+        if (b->prev)
+                b->prev->next = b->next;
+        else
+                sys->tier.open[b->class] = b->next;
+        if (b->next)
+                b->next->prev = b->prev;
+}
+
+/* A block of the class, out of the budget; null: no room. */
+static struct quire_tier_block *open_block(struct quire_system *sys, unsigned class)
+{
+        struct quire_tier *t = &sys->tier;
+        size_t bytes = class_bytes(sys, class);
+        struct quire_tier_block *b;
+        uint8_t *at;
+
+        if (t->blocks >= t->most_blocks || sys->taken + t->block_frames > sys->budget)
+                return NULL;
+        b = quire_alloc(sys, t->block_bytes);
+        if (!b)
+                return NULL;
+        must(sys, !((uintptr_t)b & (t->block_bytes - 1)));
+        b->magic = BLOCK_MAGIC;
+        b->class = class;
+        b->pieces = (uint32_t)((t->block_bytes - sizeof(*b)) / bytes);
+        at = (uint8_t *)b + t->block_bytes - b->pieces * bytes;
+        for (unsigned i = 0; i < b->pieces; i++, at += bytes) {
+                struct piece *p = (struct piece *)(void *)at;
+
+                p->next = b->free;
+                b->free = p;
+        }
+        t->blocks++;
+        sys->taken += t->block_frames;
+        list_block(sys, b);
+        return b;
+}
+
+static void close_block(struct quire_system *sys, struct quire_tier_block *b)
+{
+        unlist_block(sys, b);
+        sys->tier.blocks--;
+        sys->taken -= sys->tier.block_frames;
+        b->magic = 0;
+        quire_free(sys, b, sys->tier.block_bytes);
+}
+
+/* percent of the budget; 0: no tier.  NO_MEMORY. */
+enum quire_status quire_tier_open(struct quire_system *sys, unsigned percent)
+{
+        struct quire_tier *t = &sys->tier;
+
+        t->block_frames = BLOCK_FRAMES;
+        t->block_bytes = (size_t)BLOCK_FRAMES << sys->shift;
+        if (!percent || !sys->hops->compress || sys->budget < 64 * BLOCK_FRAMES)
+                return QUIRE_OK;
+        t->most_blocks = sys->budget / BLOCK_FRAMES * percent / 100;
+        t->scratch = quire_alloc(sys, (size_t)1 << sys->shift);
+        if (!t->scratch)
+                return QUIRE_NO_MEMORY;
+        sys->headroom = 2 * BLOCK_FRAMES;
+        return QUIRE_OK;
+}
+
+void quire_tier_close(struct quire_system *sys)
+{
+        must(sys, !sys->tier.blocks);
+        if (sys->tier.scratch)
+                quire_free(sys, sys->tier.scratch, (size_t)1 << sys->shift);
+}
+
+bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *contents)
+{
+        struct quire_tier *t = &sys->tier;
+        struct quire_tier_block *b;
+        struct piece *piece;
+        size_t bytes;
+
+        if (!t->scratch)
+                return false;
+        bytes = sys->hops->compress(sys->host, contents, t->scratch,
+                                    class_bytes(sys, QUIRE_TIER_CLASSES - 1));
+        if (!bytes)
+                return false;
+        b = t->open[class_of(sys, bytes)];
+        if (!b)
+                b = open_block(sys, class_of(sys, bytes));
+        if (!b)
+                return false;
+        piece = b->free;
+        b->free = piece->next;
+        if (++b->used == b->pieces)
+                unlist_block(sys, b);
+        memcpy(piece, t->scratch, bytes);
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_TIER, .bytes = (uint16_t)bytes,
+                                       .packed = piece };
+        t->bytes += bytes;
+        sys->counters.tier_pages++;
+        quire_queue_push(sys, p, QUIRE_Q_TIER);
+        return true;
+}
+
+/* False: what was stored is damaged. */
+bool quire_tier_get(struct quire_system *sys, const struct quire_slot *slot, void *out)
+{
+        return sys->hops->expand(sys->host, slot->packed, slot->bytes, out);
+}
+
+void quire_tier_free(struct quire_system *sys, struct quire_slot *slot)
+{
+        struct quire_tier_block *b = block_of(sys, slot->packed);
+        struct piece *piece = slot->packed;
+
+        must(sys, b->magic == BLOCK_MAGIC && b->used > 0);
+        sys->tier.bytes -= slot->bytes;
+        sys->counters.tier_pages--;
+        piece->next = b->free;
+        b->free = piece;
+        if (b->used-- == b->pieces)
+                list_block(sys, b);
+        if (!b->used)
+                close_block(sys, b);
+        slot->kind = QUIRE_SLOT_NONE;
+}
+
+void quire_tier_check(struct quire_system *sys)
+{
+        struct quire_tier *t = &sys->tier;
+        uint64_t pages = 0, bytes = 0;
+
+        must(sys, t->blocks <= t->most_blocks);                                /* C3 */
+        for (unsigned c = 0; c < QUIRE_TIER_CLASSES; c++) {
+                for (struct quire_tier_block *b = t->open[c]; b; b = b->next) {
+                        unsigned clear = 0;
+
+                        for (struct piece *p = b->free; p; p = p->next)
+                                clear++;
+                        must(sys, b->magic == BLOCK_MAGIC && b->class == c);
+                        must(sys, clear == b->pieces - b->used);               /* C1 */
+                        must(sys, clear && b->used);                           /* C2, C3 */
+                }
+        }
+        for (struct quire_page *p = sys->queue[QUIRE_Q_TIER].first; p; p = p->next, pages++)
+                bytes += p->slot.bytes;
+        must(sys, pages == sys->counters.tier_pages);
+        must(sys, bytes == t->bytes);
+}
