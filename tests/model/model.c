@@ -1,0 +1,427 @@
+/*
+ * model.c - what quire.h promises, in the simplest form that can be checked:
+ * an array of pages.  At most 400 lines, so that it can be read beside the
+ * header and believed.
+ *
+ * Does not know: where pages lie, frames, slots, policies, time.  A status that
+ * depends on them (NO_MEMORY, BUSY, IO_ERROR) is the test's to judge; the model
+ * is then not asked, since such a call changes nothing.
+ */
+#include "model.h"
+#include "draw.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { REGIONS_MAX = 1 << 16 };
+
+struct span {                              /* pages of one region, by index in the window */
+        uint64_t first, count;
+        struct model_region *region;
+        struct model_page *page;           /* the first */
+};
+
+/* Every page of the span, if all is well so far. */
+#define EACH(st, s, p) \
+        for (struct model_page *p = (s).page; (st) == QUIRE_OK && p < (s).page + (s).count; p++)
+
+void model_open(struct model *m, struct model_system *system, unsigned shift, uint64_t low,
+                uint64_t pages)
+{
+        *m = (struct model){ .system = system, .shift = shift, .low = low, .pages = pages };
+        m->page = calloc(pages, sizeof(*m->page));
+        m->region = calloc(REGIONS_MAX, sizeof(*m->region));
+        if (!m->page || !m->region)
+                abort();
+}
+
+void model_close(struct model *m)
+{
+        for (uint64_t i = 0; i < m->pages; i++) {
+                m->system->committed -= m->page[i].committed;
+                m->system->locked -= m->page[i].locked || m->page[i].holds;
+        }
+        free(m->page);
+        free(m->region);
+}
+
+static uint64_t size_of(const struct model *m)
+{
+        return (uint64_t)1 << m->shift;
+}
+
+static uint64_t address(const struct model *m, uint64_t index)
+{
+        return m->low + (index << m->shift);
+}
+
+struct model_page *model_page(const struct model *m, uint64_t va)
+{
+        uint64_t index = (va - m->low) >> m->shift;
+
+        return va >= m->low && index < m->pages ? &m->page[index] : NULL;
+}
+
+static struct model_region *region_of(const struct model *m, const struct model_page *p)
+{
+        return p && p->region ? &m->region[p->region - 1] : NULL;
+}
+
+/* The pages of a range of one region: INVALID, NOT_PRESENT. */
+static enum quire_status find(const struct model *m, uint64_t va, uint64_t bytes,
+                              struct span *s)
+{
+        if (!bytes || (va | bytes) & (size_of(m) - 1) || va + bytes < va)
+                return QUIRE_INVALID;
+        s->page = model_page(m, va);
+        s->region = region_of(m, s->page);
+        if (!s->region)
+                return QUIRE_NOT_PRESENT;
+        s->first = (va - m->low) >> m->shift;
+        s->count = bytes >> m->shift;
+        if (s->count > s->region->first + s->region->pages - s->first)
+                return QUIRE_NOT_PRESENT;
+        return QUIRE_OK;
+}
+
+static void forget(struct model *m, struct model_page *p)
+{
+        m->system->committed -= p->committed;
+        m->system->locked -= p->locked || p->holds;
+        *p = (struct model_page){ .region = p->region, .written = p->written, .mark = p->mark };
+}
+
+/* ------------------------------------------------------ reserve and release */
+
+static bool is_free(const struct model *m, uint64_t first, uint64_t count)
+{
+        if (first >= m->pages || count > m->pages - first)
+                return false;
+        for (uint64_t i = first; i < first + count; i++)
+                if (m->page[i].region)
+                        return false;
+        return true;
+}
+
+/* The lowest or highest range that fits between the request's limits. */
+static bool place(const struct model *m, const struct quire_request *r, uint64_t count,
+                  uint64_t *first)
+{
+        uint64_t align = r->align ? r->align : size_of(m), run = 0;
+        bool down = r->flags & QUIRE_TOP_DOWN;
+
+        for (uint64_t n = 0; n < m->pages; n++) {
+                uint64_t i = down ? m->pages - 1 - n : n, begin = down ? i : i + 1 - count;
+                uint64_t at = address(m, i);
+                bool usable = !m->page[i].region && at >= r->low && at + size_of(m) <= r->high;
+
+                run = usable ? run + 1 : 0;
+                if (run >= count && !(address(m, begin) & (align - 1))) {
+                        *first = begin;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static void make_region(struct model *m, uint64_t first, uint64_t count,
+                        const struct model_region *like)
+{
+        uint32_t n = 0;
+
+        while (n < m->regions && m->region[n].pages)
+                n++;
+        if (n == REGIONS_MAX)
+                abort();
+        if (n == m->regions)
+                m->regions++;
+        m->region[n] = *like;
+        m->region[n].first = first;
+        m->region[n].pages = count;
+        for (uint64_t i = first; i < first + count; i++)
+                m->page[i].region = n + 1;
+        m->reserved += count;
+}
+
+/* => the request's limits are inside the window, unless it is exact */
+enum quire_status model_reserve(struct model *m, const struct quire_request *r, uint64_t *va)
+{
+        uint64_t count = r->bytes >> m->shift, first = (r->va - m->low) >> m->shift;
+        struct model_region like = { .kind = r->kind, .tag = r->tag,
+                                     .watched = r->flags & QUIRE_WATCHED };
+
+        if (!(r->flags & QUIRE_EXACT) && (r->high < r->low || r->high - r->low < r->bytes))
+                return QUIRE_INVALID;
+        if ((r->flags & QUIRE_EXACT) && !is_free(m, first, count))
+                return QUIRE_CONFLICT;
+        if (!(r->flags & QUIRE_EXACT) && !place(m, r, count, &first))
+                return QUIRE_NO_SPACE;
+        make_region(m, first, count, &like);
+        *va = address(m, first);
+        return QUIRE_OK;
+}
+
+/* Make a region of its own begin at the page. */
+static void cut(struct model *m, uint64_t first)
+{
+        struct model_region *r = first < m->pages ? region_of(m, &m->page[first]) : NULL;
+        uint64_t rest;
+
+        if (!r || r->first == first)
+                return;
+        rest = r->first + r->pages - first;
+        r->pages -= rest;
+        m->reserved -= rest;
+        make_region(m, first, rest, r);
+}
+
+enum quire_status model_split(struct model *m, uint64_t va)
+{
+        struct span s;
+        enum quire_status st = find(m, va, size_of(m), &s);
+
+        if (st == QUIRE_OK && s.region->first == s.first)
+                st = QUIRE_CONFLICT;
+        if (st == QUIRE_OK)
+                cut(m, s.first);
+        return st;
+}
+
+enum quire_status model_release(struct model *m, uint64_t va, uint64_t bytes)
+{
+        struct span s;
+        enum quire_status st = find(m, va, bytes ? bytes : size_of(m), &s);
+
+        if (st == QUIRE_OK && !bytes && s.region->first != s.first)
+                st = QUIRE_NOT_PRESENT;
+        if (st != QUIRE_OK)
+                return st;
+        if (!bytes)
+                s.count = s.region->pages;
+        cut(m, s.first);
+        cut(m, s.first + s.count);
+        region_of(m, s.page)->pages = 0;
+        m->reserved -= s.count;
+        EACH(st, s, p) {
+                forget(m, p);
+                *p = (struct model_page){ 0 };
+        }
+        return QUIRE_OK;
+}
+
+/* A whole paged region, to the window's pages at `to'; its own address: it grows. */
+enum quire_status model_move(struct model *m, uint64_t from, uint64_t bytes, uint64_t to)
+{
+        struct span s;
+        enum quire_status st = find(m, from, size_of(m), &s);
+        uint64_t first = (to - m->low) >> m->shift, count = bytes >> m->shift, more;
+        struct model_region old;
+
+        if (st != QUIRE_OK || s.region->kind != QUIRE_PAGED || s.region->first != s.first)
+                return QUIRE_NOT_PRESENT;
+        old = *s.region;
+        more = count - old.pages;
+        s.count = old.pages;
+        if (count < old.pages)
+                return QUIRE_INVALID;
+        if (first == s.first ? more && !is_free(m, first + s.count, more)
+                             : !is_free(m, first, count))
+                return QUIRE_CONFLICT;
+        if (first != s.first) {
+                memcpy(&m->page[first], s.page, s.count * sizeof(*s.page));
+                memset(s.page, 0, s.count * sizeof(*s.page));
+        }
+        s.region->pages = 0;
+        m->reserved -= s.count;
+        make_region(m, first, count, &old);
+        return QUIRE_OK;
+}
+
+/* ------------------------------------------------------- what pages are like */
+
+/* May it be done?  What quire.h promises, operation by operation. */
+static enum quire_status check_change(const struct model *m, enum model_op op, struct span s)
+{
+        uint64_t more = 0;
+        enum quire_status st = QUIRE_OK;
+
+        EACH(st, s, p)
+                more += !p->committed;
+        if (s.region->kind == QUIRE_PLAIN && (op == MODEL_GUARD || op == MODEL_LOCK))
+                return QUIRE_UNSUPPORTED;
+        if (more && (op == MODEL_PROTECT || op == MODEL_GUARD || op == MODEL_LOCK))
+                return QUIRE_NOT_PRESENT;
+        if (op == MODEL_WATCH_RESET && !s.region->watched)
+                return QUIRE_INVALID;
+        if (op == MODEL_COMMIT && more && more > m->system->limit - m->system->committed)
+                return QUIRE_LIMIT;
+        return QUIRE_OK;
+}
+
+/* Page by page, as an access would: the first guard mark alarms, and is gone. */
+static enum quire_status check_lock(const struct model *m, struct span s)
+{
+        uint64_t more = 0;
+
+        for (uint64_t i = 0; i < s.count; i++) {
+                struct model_page *p = &s.page[i];
+
+                more += !p->locked && !p->holds;
+                if (s.count > m->system->lock_limit ||
+                    m->system->locked + more > m->system->lock_limit)
+                        return QUIRE_LIMIT;
+                if (p->guard || !p->access) {
+                        p->guard = false;
+                        return QUIRE_DENIED;
+                }
+        }
+        return QUIRE_OK;
+}
+
+/* Locked or held: what cannot be evicted. */
+static void set_wanted(struct model *m, struct model_page *p, bool locked, int holds)
+{
+        m->system->locked -= p->locked || p->holds;
+        p->locked = locked;
+        p->holds = (uint16_t)(p->holds + holds);
+        m->system->locked += p->locked || p->holds;
+}
+
+static void change_page(struct model *m, enum model_op op, struct model_page *p, unsigned value)
+{
+        if (op == MODEL_COMMIT)
+                m->system->committed += !p->committed;
+        if (op == MODEL_COMMIT || op == MODEL_PROTECT) {
+                p->committed = true;
+                p->guard = false;
+                p->access = (uint8_t)value;
+        } else if (op == MODEL_DECOMMIT) {
+                forget(m, p);
+        } else if (op == MODEL_GUARD) {
+                p->guard = true;
+        } else if (op == MODEL_DISCARD) {
+                p->content = (struct model_content){ 0 };
+        } else if (op == MODEL_MARK) {
+                p->mark = (uint8_t)value;
+        } else if (op == MODEL_LOCK || op == MODEL_UNLOCK) {
+                set_wanted(m, p, op == MODEL_LOCK, 0);
+        } else {
+                p->written = false;
+        }
+}
+
+enum quire_status model_change(struct model *m, enum model_op op, uint64_t va, uint64_t bytes,
+                               unsigned value)
+{
+        struct span s;
+        enum quire_status st = find(m, va, bytes, &s);
+        bool all_locked = true;
+
+        if ((op == MODEL_COMMIT || op == MODEL_PROTECT) && value > 7)
+                return QUIRE_INVALID;
+        if (st == QUIRE_OK)
+                st = check_change(m, op, s);
+        if (st == QUIRE_OK && op == MODEL_LOCK)
+                st = check_lock(m, s);
+        EACH(st, s, p) {
+                all_locked = all_locked && p->locked;
+                change_page(m, op, p, value);
+        }
+        return op == MODEL_UNLOCK && st == QUIRE_OK && !all_locked ? QUIRE_NOT_PRESENT : st;
+}
+
+/* ------------------------------------------------ holding, watching, accesses */
+
+/* A guard mark where it stops has alarmed, and is gone. */
+uint64_t model_holdable(struct model *m, uint64_t va, uint64_t pages, unsigned access)
+{
+        for (uint64_t n = 0; n < pages; n++) {
+                struct model_page *p = model_page(m, va + (n << m->shift));
+
+                if (p && p->committed && !p->guard && !(access & ~(unsigned)p->access))
+                        continue;
+                if (p && p->committed)
+                        p->guard = false;
+                return n;
+        }
+        return pages;
+}
+
+void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, int by)
+{
+        for (struct model_page *p = model_page(m, va), *end = p + pages; p < end; p++) {
+                set_wanted(m, p, p->locked, by);
+                p->written |= by > 0 && (access & QUIRE_W) && region_of(m, p)->watched;
+        }
+}
+
+enum quire_status model_watch_get(struct model *m, uint64_t va, uint64_t bytes, bool reset,
+                                  uint64_t *out, uint64_t *count)
+{
+        struct span s;
+        enum quire_status st = find(m, va, bytes, &s);
+        uint64_t n = 0;
+
+        if (st != QUIRE_OK)
+                return st;
+        if (!s.region->watched)
+                return QUIRE_INVALID;
+        for (uint64_t i = 0; i < s.count && n < *count; i++) {
+                if (!s.page[i].written)
+                        continue;
+                out[n++] = va + (i << m->shift);
+                s.page[i].written = !reset;
+        }
+        *count = n;
+        return QUIRE_OK;
+}
+
+unsigned model_access(struct model *m, uint64_t va, unsigned access)
+{
+        struct model_page *p = model_page(m, va);
+
+        if (!p || !p->region)
+                return QUIRE_WHY_FREE;
+        if (!p->committed)
+                return QUIRE_WHY_RESERVED;
+        if (p->guard) {
+                p->guard = false;
+                return QUIRE_WHY_GUARD;
+        }
+        if (access & ~(unsigned)p->access)
+                return QUIRE_WHY_PROTECTED;
+        p->written |= (access & QUIRE_W) && region_of(m, p)->watched;
+        return 0;
+}
+
+/* ------------------------------------------------------------------- seeing */
+
+static bool alike(const struct model_page *a, const struct model_page *b)
+{
+        return a->region == b->region && a->committed == b->committed && a->guard == b->guard &&
+               a->access == b->access && a->mark == b->mark;
+}
+
+enum quire_status model_query(const struct model *m, uint64_t va, struct quire_info *out)
+{
+        const struct model_page *p = model_page(m, va);
+        const struct model_region *r = region_of(m, p);
+        uint64_t first, end;
+
+        if (!p)
+                return QUIRE_NOT_PRESENT;
+        first = (uint64_t)(p - m->page);
+        end = first + 1;
+        while (first && alike(&m->page[first - 1], p))
+                first--;
+        while (end < m->pages && alike(&m->page[end], p))
+                end++;
+        *out = (struct quire_info){
+                .base = address(m, r ? r->first : first),
+                .bytes = (r ? r->pages : end - first) << m->shift,
+                .run_first = address(m, first), .run_bytes = (end - first) << m->shift,
+                .reserved = r, .committed = p->committed, .guarded = p->guard,
+                .watched = r && r->watched, .access = p->access, .mark = p->mark,
+                .kind = r ? r->kind : QUIRE_PAGED, .tag = r ? r->tag : 0,
+        };
+        return QUIRE_OK;
+}

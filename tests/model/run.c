@@ -1,0 +1,340 @@
+/*
+ * run.c - opening, stepping, comparing and failing of one random run.
+ *
+ * Does not decide: what the operations do (ops.c, touch.c), what is right
+ * (model.c).
+ */
+#include "run.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t simulated_low = (uint64_t)5 << 32;
+
+/* ----------------------------------------------------------------- the shape */
+
+static void draw_options(struct run_shape *s, struct draw *d)
+{
+        struct drive_options *o = &s->options;
+        const char *const policies[] = { NULL, "2q", "clock", "lru" };
+        uint64_t page;
+
+        o->page_shift = 12;
+        if (s->driver->simulated && draw_percent(d, 20))
+                o->page_shift = draw_percent(d, 50) ? 14 : 16;
+        page = (uint64_t)1 << o->page_shift;
+        o->budget = quire_budget_least(page) + draw_below(d, 512) * page;
+        o->pagefiles = s->driver->simulated ? 1 + (unsigned)draw_below(d, 3) : 1;
+        if (draw_percent(d, 10))
+                o->pagefiles = 0;
+        o->pagefile_bytes = (64 + draw_below(d, 4096)) * page;
+        o->policy = policies[draw_below(d, 4)];
+        o->tier_percent = draw_percent(d, 50) ? 10 + (unsigned)draw_below(d, 71) : 0;
+        o->seed = draw_mix(s->seed);
+        o->slow_io = draw_percent(d, 50);
+        o->no_plain = draw_percent(d, 15);
+        o->no_harvest = draw_percent(d, 30);
+        o->no_write_protect = draw_percent(d, 10);
+}
+
+struct run_shape run_shape_drawn(const struct driver *driver, uint64_t seed, uint64_t steps,
+                                 bool every_step)
+{
+        struct run_shape s = { .driver = driver, .seed = seed, .steps = steps };
+        struct draw d = { .seed = seed };
+
+        draw_step(&d, ~(uint64_t)0);
+        s.audit_every = every_step ? 1 : 500 + draw_below(&d, 2000);
+        s.window = every_step ? 64 + draw_below(&d, 512) : 512 + draw_below(&d, 7680);
+        s.spaces = driver->spaces < RUN_SPACES ? driver->spaces : RUN_SPACES;
+        s.spaces = 1 + (unsigned)draw_below(&d, s.spaces);
+        draw_options(&s, &d);
+        return s;
+}
+
+/* -------------------------------------------------------------- saying, failing */
+
+void run_says(struct run *r, const char *format, ...)
+{
+        char *line = r->history[r->step % RUN_HISTORY];
+        va_list args;
+        int n = snprintf(line, RUN_LINE, "%8lu  ", (unsigned long)r->step);
+
+        va_start(args, format);
+        vsnprintf(line + n, RUN_LINE - (size_t)n, format, args);
+        va_end(args);
+        if (r->trace)
+                printf("%s\n", line);
+}
+
+static void print_shape(const struct run *r)
+{
+        const struct run_shape *s = &r->shape;
+        const struct drive_options *o = &s->options;
+
+        fprintf(stderr, "    %s: page %lu, budget %lu pages, %u pagefiles of %lu pages, tier %u %%,"
+                " policy %s,\n    %u spaces of %lu pages%s%s%s%s\n", s->driver->name,
+                (unsigned long)r->page, (unsigned long)(o->budget >> r->shift), o->pagefiles,
+                (unsigned long)(o->pagefile_bytes >> r->shift), o->tier_percent,
+                o->policy ? o->policy : "(default)", s->spaces, (unsigned long)s->window,
+                o->slow_io ? ", slow I/O" : "", o->no_plain ? ", no plain" : "",
+                o->no_harvest ? ", no harvest" : "",
+                o->no_write_protect ? ", no write-protect" : "");
+}
+
+static void print_history(const struct run *r)
+{
+        for (uint64_t i = 1; i <= RUN_HISTORY; i++) {
+                const char *line = r->history[(r->step + i) % RUN_HISTORY];
+
+                if (line[0])
+                        fprintf(stderr, "  %s\n", line);
+        }
+}
+
+void run_fails(struct run *r, const char *format, ...)
+{
+        va_list args;
+
+        if (r->escape)
+                longjmp(*r->escape, 1);
+        fflush(stdout);
+        fprintf(stderr, "seed %lu, step %lu of %lu: ", (unsigned long)r->shape.seed,
+                (unsigned long)r->step, (unsigned long)r->shape.steps);
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fprintf(stderr, "\n");
+        print_shape(r);
+        print_history(r);
+        fprintf(stderr, "replay: --driver %s --seed %lu --once %lu%s\n", r->shape.driver->name,
+                (unsigned long)r->shape.seed, (unsigned long)r->shape.steps,
+                r->shape.audit_every == 1 ? " --short" : "");
+        abort();
+}
+
+void run_same(struct run *r, enum quire_status got, enum quire_status want)
+{
+        if (got != want)
+                run_fails(r, "answers %s, must be %s", quire_status_name(got),
+                          quire_status_name(want));
+}
+
+/* ------------------------------------------------------------ open, step, close */
+
+/* A window that the driver's machine has free. */
+static uint64_t find_window(struct run *r)
+{
+        struct quire_request q = { .bytes = r->shape.window << r->shift, .kind = QUIRE_PAGED };
+        uint64_t va = 0;
+
+        if (r->shape.driver->simulated)
+                return simulated_low;
+        run_same(r, quire_region_reserve(r->space[0], &q, &va), QUIRE_OK);
+        run_same(r, quire_region_release(r->space[0], va, 0), QUIRE_OK);
+        return va;
+}
+
+static void set_promises(struct run *r)
+{
+        const struct drive_options *o = &r->shape.options;
+        uint64_t limit = o->commit_limit;
+
+        if (!limit && o->pagefiles && !o->pagefile_bytes)
+                limit = UINT64_MAX;
+        else if (!limit)
+                limit = o->budget + o->pagefiles * o->pagefile_bytes;
+        r->promises.limit = limit >> r->shift;
+        r->promises.lock_limit = (o->budget >> r->shift) / 2;
+}
+
+void run_open(struct run *r, const struct run_shape *shape)
+{
+        const struct driver *d = shape->driver;
+        enum quire_status st;
+        uint64_t low;
+
+        *r = (struct run){ .shape = *shape, .shift = shape->options.page_shift,
+                           .trace = r->trace, .escape = r->escape };
+        r->page = (uint64_t)1 << r->shift;
+        r->draw.seed = shape->seed;
+        r->want = malloc(4 * r->page);
+        r->got = malloc(4 * r->page);
+        st = d->open(&shape->options, &r->drive);
+        if (!r->want || !r->got || st != QUIRE_OK)
+                run_fails(r, "cannot open: %s", quire_status_name(st));
+        r->system = d->system(r->drive);
+        set_promises(r);
+        r->space[0] = d->space(r->drive);
+        low = find_window(r);
+        for (r->spaces = 0; r->spaces < shape->spaces; r->spaces++) {
+                if (r->spaces)
+                        run_same(r, d->space_open(r->drive, shape->options.layout ?
+                                                  shape->options.layout : &quire_layout_64,
+                                                  &r->space[r->spaces]), QUIRE_OK);
+                model_open(&r->model[r->spaces], &r->promises, r->shift, low, shape->window);
+        }
+}
+
+void run_close(struct run *r)
+{
+        run_unhold_all(r);
+        for (unsigned i = 0; i < r->spaces; i++)
+                model_close(&r->model[i]);
+        r->shape.driver->close(r->drive);
+        free(r->want);
+        free(r->got);
+}
+
+void run_step(struct run *r)
+{
+        uint64_t total = 0, at;
+        unsigned i = 0;
+
+        if (!r->draw.bytes)
+                draw_step(&r->draw, r->step);
+        for (const struct run_op *op = run_ops; op->name; op++)
+                total += op->weight;
+        at = draw_below(&r->draw, total);
+        for (; at >= run_ops[i].weight; i++)
+                at -= run_ops[i].weight;
+        run_says(r, "%s", run_ops[i].name);
+        run_ops[i].act(r);
+        r->tally[i]++;
+        if (r->shape.audit_every && r->step % r->shape.audit_every == 0)
+                quire_system_audit(r->system);
+        r->step++;
+}
+
+/* ------------------------------------------------------------------- comparing */
+
+static void compare_info(struct run *r, const struct quire_info *got,
+                         const struct quire_info *want, uint64_t va)
+{
+        if (got->reserved != want->reserved || got->committed != want->committed ||
+            got->guarded != want->guarded || got->access != want->access)
+                run_fails(r, "query %#lx: reserved %d committed %d guarded %d access %u, "
+                          "must be %d %d %d %u", (unsigned long)va, got->reserved,
+                          got->committed, got->guarded, got->access, want->reserved,
+                          want->committed, want->guarded, want->access);
+        if (want->reserved && (got->base != want->base || got->bytes != want->bytes ||
+                               got->run_first != want->run_first ||
+                               got->run_bytes != want->run_bytes))
+                run_fails(r, "query %#lx: region %#lx + %#lx, run %#lx + %#lx, must be "
+                          "%#lx + %#lx, %#lx + %#lx", (unsigned long)va,
+                          (unsigned long)got->base, (unsigned long)got->bytes,
+                          (unsigned long)got->run_first, (unsigned long)got->run_bytes,
+                          (unsigned long)want->base, (unsigned long)want->bytes,
+                          (unsigned long)want->run_first, (unsigned long)want->run_bytes);
+        if (want->reserved && (got->watched != want->watched || got->mark != want->mark ||
+                               got->kind != want->kind || got->tag != want->tag))
+                run_fails(r, "query %#lx: watched, mark, kind or tag differ", (unsigned long)va);
+}
+
+/* A gap may reach beyond the window, and the machine may show its own in it. */
+static void compare_gap(struct run *r, const struct quire_info *got,
+                        const struct quire_info *want, uint64_t va)
+{
+        uint64_t end = r->model[0].low + r->model[0].pages * r->page;
+
+        if (got->run_first > va || got->run_first + got->run_bytes <= va)
+                run_fails(r, "query %#lx: the run is elsewhere", (unsigned long)va);
+        if (!r->shape.driver->simulated)
+                return;
+        if ((want->run_first > r->model[0].low && got->run_first != want->run_first) ||
+            (want->run_first + want->run_bytes < end &&
+             got->run_first + got->run_bytes != want->run_first + want->run_bytes))
+                run_fails(r, "query %#lx: the gap is %#lx + %#lx, must be %#lx + %#lx",
+                          (unsigned long)va, (unsigned long)got->run_first,
+                          (unsigned long)got->run_bytes, (unsigned long)want->run_first,
+                          (unsigned long)want->run_bytes);
+}
+
+static void compare_map(struct run *r, unsigned space, const struct quire_info *run)
+{
+        struct model *m = &r->model[space];
+        uint64_t pages = run->run_bytes >> r->shift;
+        uint8_t *map = malloc(pages);
+
+        if (!map)
+                abort();
+        run_same(r, quire_page_map(r->space[space], run->run_first, run->run_bytes, map),
+                 QUIRE_OK);
+        for (uint64_t i = 0; run->kind == QUIRE_PAGED && i < pages; i++) {
+                const struct model_page *p = model_page(m, run->run_first + i * r->page);
+                unsigned state = map[i] & 15, flags = map[i] >> 4;
+                bool zero = !p->content.fill && !p->content.writes;
+
+                if ((!p->committed && state != QUIRE_PAGE_NONE) ||
+                    (state == QUIRE_PAGE_NONE && !zero) || state == QUIRE_PAGE_BROKEN ||
+                    ((p->locked || p->holds) && state != QUIRE_PAGE_PRESENT))
+                        run_fails(r, "page %#lx is in state %u",
+                                  (unsigned long)(run->run_first + i * r->page), state);
+                if (!(flags & QUIRE_PAGE_LOCKED) != !(p->locked || p->holds) ||
+                    !(flags & QUIRE_PAGE_WRITTEN) != !p->written)
+                        run_fails(r, "page %#lx has flags %u; locked %d, written %d",
+                                  (unsigned long)(run->run_first + i * r->page), flags,
+                                  p->locked, p->written);
+        }
+        free(map);
+}
+
+static void compare_space(struct run *r, unsigned space, bool touch)
+{
+        struct model *m = &r->model[space];
+        uint64_t va = m->low, end = m->low + m->pages * r->page;
+
+        while (va < end) {
+                struct quire_info got, want;
+
+                run_same(r, quire_region_query(r->space[space], va, &got),
+                         model_query(m, va, &want));
+                compare_info(r, &got, &want, va);
+                if (want.reserved)
+                        compare_map(r, space, &want);
+                else
+                        compare_gap(r, &got, &want, va);
+                if (touch && want.committed && !want.guarded && (want.access & QUIRE_R))
+                        for (uint64_t i = 0; i < want.run_bytes; i += r->page)
+                                run_read_page(r, space, want.run_first + i);
+                va = want.run_first + want.run_bytes;
+        }
+}
+
+static void compare_counters(struct run *r)
+{
+        struct quire_counters c, s;
+        uint64_t reserved = 0, committed = 0, resident = 0;
+        uint64_t budget = r->shape.options.budget >> r->shift;
+
+        quire_system_counters(r->system, &c);
+        for (unsigned i = 0; i < r->spaces; i++) {
+                quire_space_counters(r->space[i], &s);
+                if (s.reserved != r->model[i].reserved)
+                        run_fails(r, "space %u counts %lu pages reserved, must be %lu", i,
+                                  (unsigned long)s.reserved,
+                                  (unsigned long)r->model[i].reserved);
+                reserved += s.reserved;
+                committed += s.committed;
+                resident += s.resident;
+        }
+        if (c.reserved != reserved || c.committed != committed || c.resident != resident)
+                run_fails(r, "the system's counters are not the sum of its spaces'");
+        if (c.committed != r->promises.committed || c.locked != r->promises.locked)
+                run_fails(r, "committed %lu, locked %lu; must be %lu, %lu",
+                          (unsigned long)c.committed, (unsigned long)c.locked,
+                          (unsigned long)r->promises.committed,
+                          (unsigned long)r->promises.locked);
+        if (c.resident + c.tier_frames > budget || c.resident_peak > budget)
+                run_fails(r, "resident %lu + %lu (peak %lu) of a budget of %lu",
+                          (unsigned long)c.resident, (unsigned long)c.tier_frames,
+                          (unsigned long)c.resident_peak, (unsigned long)budget);
+}
+
+void run_compare(struct run *r, bool touch)
+{
+        for (unsigned i = 0; i < r->spaces; i++)
+                compare_space(r, i, touch);
+        compare_counters(r);
+}

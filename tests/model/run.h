@@ -1,0 +1,103 @@
+/*
+ * run.h - one run of random operations against a driver and the model beside it.
+ *
+ * A run is fixed by its driver, its seed (or a fuzzer's bytes) and its shape.
+ * What differs is printed with what replays it, and the program ends.
+ *
+ *   run.c    opening, closing, stepping, comparing, failing
+ *   ops.c    the operations on regions
+ *   touch.c  the accesses, and the comparison of what is read
+ */
+#ifndef TESTS_MODEL_RUN_H
+#define TESTS_MODEL_RUN_H
+#include "../conform/driver.h"
+#include "draw.h"
+#include "model.h"
+#include <setjmp.h>
+
+enum { RUN_SPACES = 3, RUN_HOLDS = 8, RUN_HISTORY = 16, RUN_LINE = 160 };
+
+struct run_shape {
+        const struct driver *driver;
+        uint64_t seed;
+        uint64_t steps;
+        uint64_t audit_every;            /* steps; 0: never */
+        uint64_t window;                 /* pages of each space that regions lie in */
+        unsigned spaces;
+        struct drive_options options;
+};
+
+struct run_hold {
+        unsigned space;
+        uint64_t va, pages;
+};
+
+struct run {
+        struct run_shape shape;
+        struct drive *drive;
+        struct quire_system *system;
+        struct model_system promises;
+        unsigned spaces;
+        struct quire_space *space[RUN_SPACES];
+        struct model model[RUN_SPACES];
+        unsigned shift;
+        uint64_t page;                   /* bytes */
+        uint64_t step;
+        struct draw draw;
+        struct run_hold hold[RUN_HOLDS];
+        unsigned holds;
+        uint64_t fills;                  /* pages written whole so far */
+        uint8_t *want, *got;             /* four pages each */
+        uint64_t tally[32];              /* steps by operation */
+        uint64_t denials;
+        char history[RUN_HISTORY][RUN_LINE];
+        bool trace;                      /* print every step */
+        jmp_buf *escape;                 /* where a failure goes; null: the program ends */
+};
+
+/* The choices that make a run: from its seed alone. */
+struct run_shape run_shape_drawn(const struct driver *, uint64_t seed, uint64_t steps,
+                                 bool every_step);
+void run_open(struct run *, const struct run_shape *);
+void run_step(struct run *);
+void run_close(struct run *);
+/* Compare everything that can be seen without touching a page; then, if asked,
+ * every byte that can be read. */
+void run_compare(struct run *, bool touch);
+
+/* What the present step does, for the history. */
+void run_says(struct run *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void run_fails(struct run *, const char *format, ...)
+        __attribute__((noreturn, format(printf, 2, 3)));
+/* The driver's answer and the model's. */
+void run_same(struct run *, enum quire_status got, enum quire_status want);
+
+struct run_op {
+        const char *name;
+        unsigned weight;
+        void (*act)(struct run *);
+};
+extern const struct run_op run_ops[];          /* ends with a null name */
+
+/* ops.c */
+struct run_target {                            /* a range that an operation is made on */
+        unsigned space;
+        uint64_t va, bytes;
+        struct model *model;
+        struct quire_space *in;
+};
+/* Mostly a part of a region; sometimes anything at all. */
+struct run_target run_pick(struct run *, uint64_t most_pages);
+unsigned run_pick_access(struct run *);
+void run_unhold_all(struct run *);
+
+/* touch.c */
+void run_read_page(struct run *, unsigned space, uint64_t va);
+void act_read(struct run *);
+void act_read_across(struct run *);
+void act_write(struct run *);
+void act_fill(struct run *);
+void act_fetch(struct run *);
+void act_sweep(struct run *);
+
+#endif
