@@ -295,12 +295,21 @@ void quire_slots_close(struct quire_system *sys)
         }
 }
 
+static unsigned bits_in(uint64_t w)
+{
+        unsigned n = 0;
+
+        for (; w; w &= w - 1)
+                n++;
+        return n;
+}
+
 static uint64_t check_chunk(struct quire_system *sys, const struct quire_slot_chunk *c)
 {
         uint64_t used = 0;
 
         for (unsigned i = 0; i < QUIRE_CHUNK_SLOTS / 64; i++) {
-                used += (unsigned)__builtin_popcountll(c->used[i]);
+                used += bits_in(c->used[i]);
                 must(sys, !(c->late[i] & ~c->used[i]));                        /* F3 */
         }
         must(sys, c->free == QUIRE_CHUNK_SLOTS - used);                        /* F1 */

@@ -8,7 +8,8 @@
  * they came, oldest first, which is the order in which they move on to a
  * pagefile when the tier is full.
  *
- *      block:  [header | piece | piece | piece | ... ]     pieces of one size
+ *      block:  [header | piece | piece | piece | ... ]     pieces of one size,
+ *                                                          each naming its block
  *
  * Does not decide: what goes in, or on to a pagefile (store.c).
  *
@@ -24,7 +25,11 @@
 #define BLOCK_MAGIC 0x74696572u
 
 struct piece {
-        struct piece *next;
+        struct quire_tier_block *block;
+        union {
+                struct piece *next;        /* while free */
+                uint8_t bytes[8];          /* and more: the compressed page */
+        };
 };
 
 struct quire_tier_block {
@@ -39,19 +44,13 @@ static size_t class_bytes(const struct quire_system *sys, unsigned class)
         return ((size_t)1 << sys->shift) / 32 * (class + 1);
 }
 
+/* The class of a compressed page, which follows the name of its block. */
 static unsigned class_of(const struct quire_system *sys, size_t bytes)
 {
         size_t step = ((size_t)1 << sys->shift) / 32;
 
+        bytes += offsetof(struct piece, bytes);
         return (unsigned)((bytes + step - 1) / step) - 1;
-}
-
-/* => blocks are aligned to their size */
-static struct quire_tier_block *block_of(struct quire_system *sys, void *piece)
-{
-        uintptr_t mask = (uintptr_t)sys->tier.block_bytes - 1;
-
-        return (struct quire_tier_block *)((uintptr_t)piece & ~mask);
 }
 
 static void list_block(struct quire_system *sys, struct quire_tier_block *b)
@@ -86,7 +85,6 @@ static struct quire_tier_block *open_block(struct quire_system *sys, unsigned cl
         b = quire_alloc(sys, t->block_bytes);
         if (!b)
                 return NULL;
-        must(sys, !((uintptr_t)b & (t->block_bytes - 1)));
         b->magic = BLOCK_MAGIC;
         b->class = class;
         b->pieces = (uint32_t)((t->block_bytes - sizeof(*b)) / bytes);
@@ -94,6 +92,7 @@ static struct quire_tier_block *open_block(struct quire_system *sys, unsigned cl
         for (unsigned i = 0; i < b->pieces; i++, at += bytes) {
                 struct piece *p = (struct piece *)(void *)at;
 
+                p->block = b;
                 p->next = b->free;
                 b->free = p;
         }
@@ -146,7 +145,8 @@ bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *
         if (!t->scratch)
                 return false;
         bytes = sys->hops->compress(sys->host, contents, t->scratch,
-                                    class_bytes(sys, QUIRE_TIER_CLASSES - 1));
+                                    class_bytes(sys, QUIRE_TIER_CLASSES - 1) -
+                                    offsetof(struct piece, bytes));
         if (!bytes)
                 return false;
         b = t->open[class_of(sys, bytes)];
@@ -158,7 +158,7 @@ bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *
         b->free = piece->next;
         if (++b->used == b->pieces)
                 unlist_block(sys, b);
-        memcpy(piece, t->scratch, bytes);
+        memcpy(piece->bytes, t->scratch, bytes);
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_TIER, .bytes = (uint16_t)bytes,
                                        .packed = piece };
         t->bytes += bytes;
@@ -170,13 +170,15 @@ bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *
 /* False: what was stored is damaged. */
 bool quire_tier_get(struct quire_system *sys, const struct quire_slot *slot, void *out)
 {
-        return sys->hops->expand(sys->host, slot->packed, slot->bytes, out);
+        const struct piece *piece = slot->packed;
+
+        return sys->hops->expand(sys->host, piece->bytes, slot->bytes, out);
 }
 
 void quire_tier_free(struct quire_system *sys, struct quire_slot *slot)
 {
-        struct quire_tier_block *b = block_of(sys, slot->packed);
         struct piece *piece = slot->packed;
+        struct quire_tier_block *b = piece->block;
 
         must(sys, b->magic == BLOCK_MAGIC && b->used > 0);
         sys->tier.bytes -= slot->bytes;
