@@ -446,6 +446,8 @@ struct quire_system {
 
         struct quire_waiter waiters[QUIRE_WAITERS];  /* [s] */
         unsigned waiting;                       /* [s] */
+        quire_event_fn event;                   /* [s] */
+        void *event_context;                    /* [s] */
         struct quire_counters counters;         /* [s] */
         uint64_t latency[2][QUIRE_BUCKETS];     /* [s] all, hard */
 };

@@ -11,10 +11,21 @@ void quire_note(struct quire_system *sys, enum quire_event_kind kind, uint64_t p
         struct quire_event e = { .va = page << sys->shift, .kind = kind,
                                  .count = (uint32_t)count, .arg = arg };
 
-        if (!sys->hops->event)
+        if (!sys->hops->event && !sys->event)
                 return;
         e.time = sys->hops->clock(sys->host);
-        sys->hops->event(sys->host, &e);
+        if (sys->hops->event)
+                sys->hops->event(sys->host, &e);
+        if (sys->event)
+                sys->event(sys->event_context, &e);
+}
+
+void quire_system_on_event(struct quire_system *sys, quire_event_fn fn, void *context)
+{
+        quire_enter(sys);
+        sys->event = fn;
+        sys->event_context = context;
+        quire_leave(sys);
 }
 
 static void count_in(struct quire_counters *c, enum quire_event_kind kind)

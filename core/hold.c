@@ -10,9 +10,20 @@
  */
 #include "region.h"
 
-static bool may_keep_more(const struct quire_system *sys)
+static struct quire_page *page_at(struct quire_space *s, uint64_t page)
 {
-        return sys->locked < sys->budget / 2;
+        struct quire_region *r = quire_region_find(s, page);
+
+        return r && r->object ? quire_radix_find(&r->object->pages, quire_region_index(r, page))
+                              : NULL;
+}
+
+/* What is kept already costs nothing more. */
+static bool may_keep(struct quire_space *s, uint64_t page)
+{
+        struct quire_page *p = page_at(s, page);
+
+        return (p && p->queue == QUIRE_Q_HELD) || s->system->locked < s->system->budget / 2;
 }
 
 /* => FRAME */
@@ -35,26 +46,24 @@ static void let_go(struct quire_system *sys, struct quire_page *p)
         sys->policy->touch(sys, p);
 }
 
-/* Bring the page in with this access, waiting for it.  Null: denied or no room. */
+/* Bring the page in with this access, waiting for it.  Null: denied or no room;
+ * *why 0: it is plain memory, which needs no keeping. */
 static struct quire_page *bring(struct quire_space *s, uint64_t page, unsigned access,
                                 enum quire_reason *why)
 {
         for (;;) {
                 struct quire_region *r = quire_region_find(s, page);
-                struct quire_page *p = NULL;
+                struct quire_page *p = page_at(s, page);
+                bool plain = r && r->kind == QUIRE_PLAIN;
                 struct quire_outcome got;
 
-                if (r && r->object)
-                        p = quire_radix_find(&r->object->pages, quire_region_index(r, page));
                 if (p && p->where == QUIRE_AT_FRAME && (p->shown & access) == access)
                         return p;
                 got = quire_resolve(s, page, access, 0);
-                if (got.verdict == QUIRE_DENY) {
+                if (got.verdict == QUIRE_DENY || plain) {
                         *why = got.reason;
                         return NULL;
                 }
-                if (r && r->kind == QUIRE_PLAIN)
-                        return NULL;
         }
 }
 
@@ -83,24 +92,51 @@ static unsigned access_of(const struct quire_space *s, uint64_t page)
         return access & QUIRE_R ? QUIRE_R : access & QUIRE_W ? QUIRE_W : QUIRE_X;
 }
 
-static enum quire_status lock_pages(struct quire_space *s, const struct quire_span *span)
+/* Hold pages from `first' on until one cannot be (*st says why); access 0: what
+ * each page allows.  Returns how many. */
+static uint64_t hold_pages(struct quire_space *s, uint64_t first, uint64_t count,
+                           unsigned access, enum quire_status *st)
 {
-        struct quire_system *sys = s->system;
+        uint64_t n = 0;
 
-        for (uint64_t i = 0; i < span->count; i++) {
-                uint64_t page = span->page + i;
-                enum quire_reason why = QUIRE_WHY_PROTECTED;
+        for (*st = QUIRE_OK; n < count; n++) {
+                unsigned need = access ? access : access_of(s, first + n);
+                enum quire_reason why = 0;
                 struct quire_page *p;
 
-                if (!may_keep_more(sys))
-                        return QUIRE_LIMIT;
-                p = bring(s, page, access_of(s, page), &why);
+                *st = may_keep(s, first + n) ? QUIRE_OK : QUIRE_LIMIT;
+                if (*st != QUIRE_OK)
+                        break;
+                p = bring(s, first + n, need, &why);
+                if (!p && why) {
+                        *st = to_status(why);
+                        break;
+                }
                 if (!p)
-                        return to_status(why);
-                keep(sys, p);
-                p->flags |= QUIRE_PAGE_IS_LOCKED;
+                        continue;
+                if (p->holds == UINT16_MAX) {
+                        *st = QUIRE_BUSY;
+                        break;
+                }
+                keep(s->system, p);
+                p->holds++;
         }
-        return QUIRE_OK;
+        return n;
+}
+
+/* Holds that went with their pages meanwhile are nobody's any more. */
+static void unhold_pages(struct quire_space *s, uint64_t first, uint64_t count, bool lock)
+{
+        for (uint64_t i = 0; i < count; i++) {
+                struct quire_page *p = page_at(s, first + i);
+
+                if (!p || !p->holds)
+                        continue;
+                if (lock)
+                        p->flags |= QUIRE_PAGE_IS_LOCKED;
+                p->holds--;
+                let_go(s->system, p);
+        }
 }
 
 /* Returns how many pages of the range were locked. */
@@ -109,12 +145,8 @@ static uint64_t unlock_pages(struct quire_space *s, uint64_t first, uint64_t cou
         uint64_t n = 0;
 
         for (uint64_t i = 0; i < count; i++) {
-                struct quire_region *r = quire_region_find(s, first + i);
-                struct quire_page *p = NULL;
+                struct quire_page *p = page_at(s, first + i);
 
-                if (r && r->object)
-                        p = quire_radix_find(&r->object->pages,
-                                             quire_region_index(r, first + i));
                 if (!p || !(p->flags & QUIRE_PAGE_IS_LOCKED))
                         continue;
                 p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
@@ -140,9 +172,9 @@ enum quire_status quire_region_lock(struct quire_space *s, uint64_t va, uint64_t
         if (st == QUIRE_OK && span.count > s->system->budget / 2)
                 st = QUIRE_LIMIT;
         if (st == QUIRE_OK) {
-                st = lock_pages(s, &span);
-                if (st != QUIRE_OK)
-                        unlock_pages(s, span.page, span.count);
+                uint64_t n = hold_pages(s, span.page, span.count, 0, &st);
+
+                unhold_pages(s, span.page, n, st == QUIRE_OK);
         }
         quire_leave(s->system);
         return st;
@@ -166,47 +198,28 @@ enum quire_status quire_region_unlock(struct quire_space *s, uint64_t va, uint64
 enum quire_status quire_region_hold(struct quire_space *s, uint64_t va, uint64_t bytes,
                                     unsigned access, uint64_t *held)
 {
-        enum quire_reason why = QUIRE_WHY_FREE;
-        struct quire_page *p = NULL;
-        struct quire_system *sys;
-        uint64_t n = 0;
+        enum quire_status st;
+        unsigned shift;
+        uint64_t n;
 
         if (!s || !held || !bytes || (access != QUIRE_R && access != QUIRE_W) ||
             (va | bytes) & (((uint64_t)1 << s->system->shift) - 1))
                 return QUIRE_INVALID;
-        sys = s->system;
-        quire_enter(sys);
-        for (; n < bytes >> sys->shift && may_keep_more(sys); n++) {
-                p = bring(s, (va >> sys->shift) + n, access, &why);
-                if (!p || p->holds == UINT16_MAX)
-                        break;
-                keep(sys, p);
-                p->holds++;
-        }
-        quire_leave(sys);
-        *held = n << sys->shift;
+        shift = s->system->shift;
+        quire_enter(s->system);
+        n = hold_pages(s, va >> shift, bytes >> shift, access, &st);
+        quire_leave(s->system);
+        *held = n << shift;
         if (n)
                 return QUIRE_OK;
-        return p || why == QUIRE_WHY_NO_MEMORY || !may_keep_more(sys) ? QUIRE_BUSY : to_status(why);
+        return st == QUIRE_LIMIT || st == QUIRE_NO_MEMORY ? QUIRE_BUSY : st;
 }
 
 void quire_region_unhold(struct quire_space *s, uint64_t va, uint64_t bytes)
 {
-        struct quire_system *sys = s->system;
-        uint64_t first = va >> sys->shift;
+        unsigned shift = s->system->shift;
 
-        quire_enter(sys);
-        for (uint64_t i = 0; i < bytes >> sys->shift; i++) {
-                struct quire_region *r = quire_region_find(s, first + i);
-                struct quire_page *p = NULL;
-
-                if (r && r->object)
-                        p = quire_radix_find(&r->object->pages,
-                                             quire_region_index(r, first + i));
-                if (!p || !p->holds)           /* released meanwhile, with its holds */
-                        continue;
-                p->holds--;
-                let_go(sys, p);
-        }
-        quire_leave(sys);
+        quire_enter(s->system);
+        unhold_pages(s, va >> shift, bytes >> shift, false);
+        quire_leave(s->system);
 }

@@ -70,7 +70,9 @@ struct quire_page *quire_radix_next(const struct quire_radix *x, uint64_t index)
         return covers(x, index) ? next_in(x->root, x->height - 1, index) : NULL;
 }
 
-static enum quire_status add_level(struct quire_system *sys, struct quire_radix *x)
+/* One level more, or as many as an empty tree needs at once.  NO_MEMORY. */
+static enum quire_status add_level(struct quire_system *sys, struct quire_radix *x,
+                                   uint64_t index)
 {
         struct node *n = quire_alloc(sys, sizeof(*n));
 
@@ -81,7 +83,9 @@ static enum quire_status add_level(struct quire_system *sys, struct quire_radix 
                 n->place[0] = x->root;
         }
         x->root = n;
-        x->height++;
+        do
+                x->height++;
+        while (!n->used && !covers(x, index));
         return QUIRE_OK;
 }
 
@@ -122,8 +126,8 @@ enum quire_status quire_radix_insert(struct quire_system *sys, struct quire_radi
         struct node *n;
 
         while (!covers(x, index))
-                if (add_level(sys, x) != QUIRE_OK)
-                        return prune(sys, x, 0), QUIRE_NO_MEMORY;
+                if (add_level(sys, x, index) != QUIRE_OK)
+                        return QUIRE_NO_MEMORY;
         n = x->root;
         for (unsigned level = x->height; level-- > 0;) {
                 unsigned i = place_of(index, level);

@@ -597,6 +597,56 @@ enum quire_status quire_region_decommit(struct quire_space *s, uint64_t va, uint
         return st;
 }
 
+/* A page that is kept becomes zeroes in its frame. */
+static void zero_kept(struct quire_region *r, struct quire_page *p)
+{
+        struct quire_system *sys = r->space->system;
+        unsigned shown = p->shown;
+
+        if (shown)
+                hide_for_good(sys, &p, 1);
+        memset(sys->mops->frame_window(sys->machine, p->frame), 0, (size_t)1 << sys->shift);
+        quire_store_free(sys, p);
+        if (!(shown & QUIRE_W))
+                p->flags &= (uint8_t)~QUIRE_PAGE_IS_DIRTY;
+        if (shown)
+                (void)quire_page_show(&p, 1, shown);       /* or at its next fault */
+}
+
+static struct quire_page *next_kept(const struct quire_span *span, uint64_t at)
+{
+        struct quire_object *o = span->region->object;
+        struct quire_page *p = NULL;
+
+        if (o && o->system->locked)
+                p = quire_radix_next(&o->pages, at);
+        while (p && !quire_page_wanted(p))
+                p = quire_radix_next(&o->pages, p->index + 1);
+        return p && p->index - span->index < span->count ? p : NULL;
+}
+
+/* The contents from index `at' up to `end' vanish. */
+static void clear_part(const struct quire_span *span, uint64_t at, uint64_t end)
+{
+        struct quire_span part = { span->region, span->page + (at - span->index), at, end - at };
+
+        if (part.count)
+                quire_span_clear(&part, true);
+}
+
+static void discard(const struct quire_span *span)
+{
+        uint64_t at = span->index;
+        struct quire_page *p;
+
+        while ((p = next_kept(span, at))) {
+                clear_part(span, at, p->index);
+                zero_kept(span->region, p);
+                at = p->index + 1;
+        }
+        clear_part(span, at, span->index + span->count);
+}
+
 enum quire_status quire_region_discard(struct quire_space *s, uint64_t va, uint64_t bytes)
 {
         struct quire_span span;
@@ -607,7 +657,7 @@ enum quire_status quire_region_discard(struct quire_space *s, uint64_t va, uint6
         quire_enter(s->system);
         st = quire_span_find(s, va, bytes, &span);
         if (st == QUIRE_OK)
-                quire_span_clear(&span, true);
+                discard(&span);
         quire_leave(s->system);
         return st;
 }

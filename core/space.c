@@ -181,6 +181,45 @@ static void set_bounds(struct quire_space *s)
         quire_space_insert(s, &s->sentinel);
 }
 
+/* What the layout refuses is in the way of every placement, from the start. */
+static enum quire_status refuse_arenas(struct quire_space *s)
+{
+        unsigned shift = s->system->shift;
+
+        for (unsigned i = 0; i < s->layout->count; i++) {
+                const struct quire_arena *a = &s->layout->arenas[i];
+                uint64_t end = quire_min((a->first + a->bytes) >> shift, s->end);
+                struct quire_region *r;
+
+                if (!a->refuse || a->first >> shift >= end)
+                        continue;
+                r = quire_alloc(s->system, sizeof(*r));
+                if (!r)
+                        return QUIRE_NO_MEMORY;
+                r->node.key = a->first >> shift;
+                r->count = end - r->node.key;
+                r->kind = QUIRE_FOREIGN;
+                r->space = s;
+                quire_space_insert(s, r);
+        }
+        return QUIRE_OK;
+}
+
+static void forget_foreign(struct quire_space *s)
+{
+        struct quire_node *n = quire_tree_first(&s->regions), *after;
+
+        for (; n; n = after) {
+                struct quire_region *r = quire_region_of(n);
+
+                after = quire_tree_next(n);
+                if (r->kind != QUIRE_FOREIGN || r == &s->sentinel)
+                        continue;
+                quire_space_remove(s, r);
+                quire_free(s->system, r, sizeof(*r));
+        }
+}
+
 static void link_space(struct quire_space *s)
 {
         s->next = s->system->spaces;
@@ -199,49 +238,69 @@ static void unlink_space(struct quire_space *s)
                 s->next->prev = s->prev;
 }
 
+static void free_space(struct quire_space *s)
+{
+        forget_foreign(s);
+        if (s->mspace)
+                s->system->mops->space_close(s->mspace);
+        quire_free(s->system, s, sizeof(*s));
+}
+
 /* INVALID: the layout; NO_MEMORY. */
 enum quire_status quire_space_open(struct quire_system *sys, const struct quire_layout *layout,
                                    struct quire_space **out)
 {
-        enum quire_status st;
+        enum quire_status st = QUIRE_NO_MEMORY;
         struct quire_space *s;
 
         if (!sys || !out || !quire_layout_valid(layout))
                 return QUIRE_INVALID;
         quire_enter(sys);
         s = quire_alloc(sys, sizeof(*s));
-        st = s ? sys->mops->space_open(sys->machine, s, &s->mspace) : QUIRE_NO_MEMORY;
-        if (st == QUIRE_OK) {
+        if (s) {
                 s->system = sys;
                 s->layout = layout;
                 set_bounds(s);
+                st = refuse_arenas(s);
+        }
+        if (st == QUIRE_OK)
+                st = sys->mops->space_open(sys->machine, s, &s->mspace);
+        if (st == QUIRE_OK) {
                 link_space(s);
                 *out = s;
         } else if (s) {
-                quire_free(sys, s, sizeof(*s));
+                free_space(s);
         }
         quire_leave(sys);
         return st;
 }
 
+/* The first region that is somebody's; false: none is left. */
+static bool first_region(struct quire_space *s, uint64_t *va)
+{
+        struct quire_node *n;
+
+        quire_lock(s->system);
+        for (n = quire_tree_first(&s->regions); n; n = quire_tree_next(n))
+                if (quire_region_of(n)->kind != QUIRE_FOREIGN)
+                        break;
+        if (n)
+                *va = n->key << s->system->shift;
+        quire_unlock(s->system);
+        return n != NULL;
+}
+
 void quire_space_close(struct quire_space *s)
 {
         struct quire_system *sys = s->system;
-        struct quire_node *n;
+        uint64_t va;
 
-        for (;;) {
-                quire_lock(sys);
-                n = quire_tree_first(&s->regions);
-                quire_unlock(sys);
-                if (quire_region_of(n) == &s->sentinel)
-                        break;
-                if (quire_region_release(s, n->key << sys->shift, 0) != QUIRE_OK)
+        while (first_region(s, &va))
+                if (quire_region_release(s, va, 0) != QUIRE_OK)
                         sys->hops->pause(sys->host);
-        }
         quire_enter(sys);
-        sys->mops->space_close(s->mspace);
         unlink_space(s);
-        quire_free(sys, s, sizeof(*s));
+        free_space(s);
         quire_leave(sys);
 }
 

@@ -292,6 +292,15 @@ void quire_system_latency(struct quire_system *, bool hard, uint64_t out[QUIRE_B
 uint64_t quire_latency_quantile(const uint64_t histogram[QUIRE_BUCKETS], unsigned per_mille);
 unsigned quire_latency_bucket(uint64_t ns);
 
+/*
+ * Hear of every event (host.h) of a system, as it happens: with the system's
+ * lock held, in the faulting thread, in signal context where faults are
+ * signals.  The function must be quick and async-signal-safe and may call
+ * nothing of Quire's.  Null: nobody listens.
+ */
+typedef void (*quire_event_fn)(void *context, const struct quire_event *);
+void quire_system_on_event(struct quire_system *, quire_event_fn, void *context);
+
 /* Check the whole state (every invariant of every noun).  Stops through the
  * host where one does not hold. */
 void quire_system_audit(struct quire_system *);
