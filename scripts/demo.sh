@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 quire=$PWD/build/release/cli/quire
 out=$PWD/build/demo
 memory=64M
+export PYTHONHASHSEED=0
 python=python3
 [ ! -x /usr/bin/python3 ] || python=/usr/bin/python3
 work=
@@ -87,5 +88,5 @@ print(len(people), ages, hash(tuple(ages)))
 END
 
 compare sort "$work/words" sort -S 300M --parallel=2 -T "$work"
-PYTHONHASHSEED=0 compare dicts /dev/null "$python" "$work/dicts.py"
+compare dicts /dev/null "$python" "$work/dicts.py"
 printf '\nBoth programs gave the same output in %s as without a limit.\n' $memory

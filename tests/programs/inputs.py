@@ -1,0 +1,96 @@
+"""What the programs are fed: made here, from fixed seeds, in any size."""
+import random
+
+MB = 1_000_000
+LETTERS = 'abcdefghijklmnopqrstuvwxyz'
+
+
+def words(path, size):
+    """Lines of random words, for sort."""
+    draw = random.Random(2)
+    vocabulary = [''.join(draw.choices(LETTERS, k=draw.randrange(3, 12))) for _ in range(5000)]
+    with open(path, 'w', encoding='ascii') as file:
+        while size > 0:
+            text = '\n'.join(' '.join(draw.choices(vocabulary, k=draw.randrange(1, 9)))
+                             for _ in range(10000)) + '\n'
+            file.write(text)
+            size -= len(text)
+
+
+def drifting(path, size):
+    """Text whose words change from one stretch to the next, for xz: what was written lately
+    matters, and what was written long ago does not."""
+    draw = random.Random(5)
+    with open(path, 'w', encoding='ascii') as file:
+        while size > 0:
+            vocabulary = [''.join(draw.choices(LETTERS, k=draw.randrange(4, 11))) for _ in range(48)]
+            text = ' '.join(draw.choices(vocabulary, k=4000)) + '\n'
+            file.write(text)
+            size -= len(text)
+
+
+def c_source(path, size):
+    """One C file of many functions that call each other, for cc1."""
+    draw = random.Random(3)
+    with open(path, 'w', encoding='ascii') as file:
+        size -= file.write('typedef unsigned long u;\n'
+                           'struct node { u key, sum; struct node *next; const char *name; };\n')
+        count = 0
+        while size > 0:
+            n = [draw.randrange(1 << 20) for _ in range(12)]
+            call = f'work_{draw.randrange(count)}(p, sum, x) + ' if count else ''
+            size -= file.write(f'''\
+static const u table_{count}[8] = {{ {", ".join(str(x) for x in n[:8])} }};
+u work_{count}(struct node *p, u x, u y)
+{{
+        u sum = {n[8]};
+        for (u i = 0; i < (x & 7); i++) {{
+                sum = sum * {n[9] | 1} + table_{count}[i];
+                if (p && p->key == (sum ^ {n[10]}))
+                        p->sum += y, p = p->next;
+                else if (sum % {n[11] % 97 + 3} == {n[11] % 3})
+                        sum -= i * y;
+        }}
+        return {call}sum;
+}}
+''')
+            count += 1
+
+
+def sqlite(path, rows, joined):
+    """Two tables, an index, and joins, for a database in memory (a row takes some 600 bytes)."""
+    with open(path, 'w', encoding='ascii') as file:
+        file.write(f'''\
+CREATE TABLE a(id INTEGER PRIMARY KEY, k INTEGER, t TEXT);
+CREATE TABLE b(k INTEGER PRIMARY KEY, v INTEGER, t TEXT);
+WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {rows})
+INSERT INTO a SELECT i, (i * 48271) % {rows}, printf('%0250d', i * 2654435761) FROM n;
+WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {rows})
+INSERT INTO b SELECT i, (i * 7919) % 1009, printf('%0250d', i * 2246822519) FROM n;
+CREATE INDEX a_k ON a(k);
+SELECT count(*), sum(a.id * b.v), sum(length(a.t)) FROM a JOIN b ON a.k = b.k WHERE a.id < {joined};
+SELECT b.v, count(*), max(a.id), min(b.t) FROM b JOIN a ON a.k = b.k WHERE b.k < {joined}
+        GROUP BY b.v ORDER BY 1 LIMIT 20;
+UPDATE a SET t = t || 'x' WHERE k % 7 = 3;
+SELECT sum(length(t)), max(t) FROM a;
+''')
+
+
+PYTHON = '''\
+import random, sys
+draw = random.Random(11)
+count = int(sys.argv[1])
+people, rows = {}, []
+for i in range(count):
+    person = {'age': draw.randrange(100), 'name': f'{draw.getrandbits(64):016x}', 'friends': []}
+    people[f'person-{i}'] = person
+    rows.append([i, person['name'], person])
+for i in range(count // 20):
+    people[f'person-{draw.randrange(count)}']['friends'].append(draw.randrange(count))
+ages = [0] * 100
+for number, name, person in rows:
+    ages[person['age']] += number + len(person['friends'])
+print(len(people), ages)
+for row in sorted(rows, key=lambda row: row[1])[:1000]:
+    print(row[0], row[1], row[2])
+'''
