@@ -277,9 +277,11 @@ static enum quire_status check_lock(const struct model *m, struct span s)
         return QUIRE_OK;
 }
 
-/* Locked or held: what cannot be evicted. */
+/* Locked or held: what cannot be evicted.  Plain memory needs neither. */
 static void set_wanted(struct model *m, struct model_page *p, bool locked, int holds)
 {
+        if (!p->region || region_of(m, p)->kind == QUIRE_PLAIN || p->holds + holds < 0)
+                return;
         m->system->locked -= p->locked || p->holds;
         p->locked = locked;
         p->holds = (uint16_t)(p->holds + holds);

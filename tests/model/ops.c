@@ -185,7 +185,8 @@ static void act_move(struct run *r)
         if (pages >= t.model->pages || !pages)
                 return;
         to = t.model->low + draw_below(&r->draw, t.model->pages - pages) * r->page;
-        if (draw_percent(&r->draw, 20))
+        if (draw_percent(&r->draw, 20) &&
+            bytes <= t.model->low + t.model->pages * r->page - t.va)
                 to = t.va;
         run_says(r, "move %u:%#lx to %#lx + %#lx", t.space, (unsigned long)t.va,
                  (unsigned long)to, (unsigned long)bytes);

@@ -32,6 +32,15 @@ static struct run run;
 /* Which steps are left out while shrinking; null: none. */
 static const uint8_t *omitted;
 
+/* Whoever stops the program (the core's audit, the machine, a wild pointer): say
+ * which run it was. */
+static void tell_crash(int sig)
+{
+        signal(sig, SIG_DFL);
+        run_tell(&run);
+        raise(sig);
+}
+
 static void do_run(const struct run_shape *shape)
 {
         run.trace = asked.trace;
@@ -208,6 +217,7 @@ static void random_operations(void)
 int main(int argc, char **argv)
 {
         test_begin(1, argv);
+        signal(SIGABRT, tell_crash);
         parse(argc, argv);
         if (!asked.seeded)
                 asked.seed = test_seed();

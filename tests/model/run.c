@@ -64,8 +64,6 @@ void run_says(struct run *r, const char *format, ...)
         va_start(args, format);
         vsnprintf(line + n, RUN_LINE - (size_t)n, format, args);
         va_end(args);
-        if (r->trace)
-                printf("%s\n", line);
 }
 
 static void print_shape(const struct run *r)
@@ -93,24 +91,27 @@ static void print_history(const struct run *r)
         }
 }
 
-void run_fails(struct run *r, const char *format, ...)
+void run_tell(const struct run *r)
 {
-        va_list args;
-
-        if (r->escape)
-                longjmp(*r->escape, 1);
-        fflush(stdout);
-        fprintf(stderr, "seed %lu, step %lu of %lu: ", (unsigned long)r->shape.seed,
+        fprintf(stderr, "seed %lu, step %lu of %lu\n", (unsigned long)r->shape.seed,
                 (unsigned long)r->step, (unsigned long)r->shape.steps);
-        va_start(args, format);
-        vfprintf(stderr, format, args);
-        va_end(args);
-        fprintf(stderr, "\n");
         print_shape(r);
         print_history(r);
         fprintf(stderr, "replay: --driver %s --seed %lu --once %lu%s\n", r->shape.driver->name,
                 (unsigned long)r->shape.seed, (unsigned long)r->shape.steps,
                 r->shape.audit_every == 1 ? " --short" : "");
+}
+
+void run_fails(struct run *r, const char *format, ...)
+{
+        (void)r;
+        va_list args;
+
+        fflush(stdout);
+        va_start(args, format);
+        vfprintf(stderr, format, args);
+        va_end(args);
+        fprintf(stderr, "\n");
         abort();
 }
 
@@ -156,7 +157,7 @@ void run_open(struct run *r, const struct run_shape *shape)
         uint64_t low;
 
         *r = (struct run){ .shape = *shape, .shift = shape->options.page_shift,
-                           .trace = r->trace, .escape = r->escape };
+                           .trace = r->trace };
         r->page = (uint64_t)1 << r->shift;
         r->draw.seed = shape->seed;
         r->want = malloc(4 * r->page);
@@ -202,6 +203,8 @@ void run_step(struct run *r)
         run_says(r, "%s", run_ops[i].name);
         run_ops[i].act(r);
         r->tally[i]++;
+        if (r->trace)
+                printf("%s\n", r->history[r->step % RUN_HISTORY]);
         if (r->shape.audit_every && r->step % r->shape.audit_every == 0)
                 quire_system_audit(r->system);
         r->step++;
@@ -251,6 +254,14 @@ static void compare_gap(struct run *r, const struct quire_info *got,
                           (unsigned long)want->run_bytes);
 }
 
+static bool reads_as_zeroes(const struct model_page *p)
+{
+        for (unsigned i = 0; i < p->content.writes; i++)
+                if (p->content.value[i])
+                        return false;
+        return !p->content.fill;
+}
+
 static void compare_map(struct run *r, unsigned space, const struct quire_info *run)
 {
         struct model *m = &r->model[space];
@@ -264,10 +275,9 @@ static void compare_map(struct run *r, unsigned space, const struct quire_info *
         for (uint64_t i = 0; run->kind == QUIRE_PAGED && i < pages; i++) {
                 const struct model_page *p = model_page(m, run->run_first + i * r->page);
                 unsigned state = map[i] & 15, flags = map[i] >> 4;
-                bool zero = !p->content.fill && !p->content.writes;
 
                 if ((!p->committed && state != QUIRE_PAGE_NONE) ||
-                    (state == QUIRE_PAGE_NONE && !zero) || state == QUIRE_PAGE_BROKEN ||
+                    (state == QUIRE_PAGE_NONE && !reads_as_zeroes(p)) || state == QUIRE_PAGE_BROKEN ||
                     ((p->locked || p->holds) && state != QUIRE_PAGE_PRESENT))
                         run_fails(r, "page %#lx is in state %u",
                                   (unsigned long)(run->run_first + i * r->page), state);

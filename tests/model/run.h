@@ -2,7 +2,8 @@
  * run.h - one run of random operations against a driver and the model beside it.
  *
  * A run is fixed by its driver, its seed (or a fuzzer's bytes) and its shape.
- * What differs is printed with what replays it, and the program ends.
+ * What differs is printed, and the program aborts; run_tell() then says what
+ * replays it.
  *
  *   run.c    opening, closing, stepping, comparing, failing
  *   ops.c    the operations on regions
@@ -13,7 +14,6 @@
 #include "../conform/driver.h"
 #include "draw.h"
 #include "model.h"
-#include <setjmp.h>
 
 enum { RUN_SPACES = 3, RUN_HOLDS = 8, RUN_HISTORY = 16, RUN_LINE = 160 };
 
@@ -52,7 +52,6 @@ struct run {
         uint64_t denials;
         char history[RUN_HISTORY][RUN_LINE];
         bool trace;                      /* print every step */
-        jmp_buf *escape;                 /* where a failure goes; null: the program ends */
 };
 
 /* The choices that make a run: from its seed alone. */
@@ -69,6 +68,8 @@ void run_compare(struct run *, bool touch);
 void run_says(struct run *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void run_fails(struct run *, const char *format, ...)
         __attribute__((noreturn, format(printf, 2, 3)));
+/* Where the run stands and what replays it: for whoever catches the abort. */
+void run_tell(const struct run *);
 /* The driver's answer and the model's. */
 void run_same(struct run *, enum quire_status got, enum quire_status want);
 

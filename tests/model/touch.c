@@ -95,8 +95,11 @@ void act_read_across(struct run *r)
         enum quire_reason why = 0;
 
         run_says(r, "read a page across %u:%#lx", t.space, (unsigned long)from);
-        if (model_holdable(t.model, t.va, 2, QUIRE_R) < 2 || p[0].guard || p[1].guard)
+        if (!p || !model_page(t.model, t.va + r->page))
                 return;
+        for (unsigned i = 0; i < 2; i++)
+                if (!p[i].committed || p[i].guard || !(p[i].access & QUIRE_R))
+                        return;
         if (r->shape.driver->access(r->drive, t.in, from, QUIRE_R, r->got, r->page, &why) !=
             DRIVE_OK)
                 run_fails(r, "a read across two pages at %#lx is denied: %s",

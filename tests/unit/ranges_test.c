@@ -91,7 +91,7 @@ static void test_ranges_cut_and_grow(void)
                 quire_ranges_unplan(&b.sys, &spare);
                 compare(&b, &r, want, 0, at);
                 compare(&b, &high, want, at, PAGES - at);
-                CHECK(quire_ranges_grow(&b.sys, &high, 7, i % 3) == QUIRE_OK);
+                CHECK(quire_ranges_grow(&b.sys, &high, 7, (uint32_t)i % 3) == QUIRE_OK);
                 for (uint64_t p = PAGES; p < PAGES + 7; p++)
                         want[p] = (uint32_t)i % 3;
                 compare(&b, &high, want, at, PAGES - at + 7);
