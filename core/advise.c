@@ -10,10 +10,11 @@ static void prefetch(struct quire_space *s, uint64_t first, uint64_t count)
 {
         struct quire_system *sys = s->system;
 
+        must_hold(sys);
         for (uint64_t i = 0; i < count;) {
                 struct quire_region *r = quire_region_find(s, first + i);
                 struct quire_page *p;
-                unsigned access;
+                uint32_t attr;
                 uint64_t index;
 
                 if (!r || !r->object || sys->taken + sys->headroom >= sys->budget)
@@ -25,10 +26,9 @@ static void prefetch(struct quire_space *s, uint64_t first, uint64_t count)
                 i += p->index - index + 1;
                 if (p->where != QUIRE_AT_SLOT)
                         continue;
-                access = quire_ranges_attr(&r->ranges, p->index) & QUIRE_ATTR_ACCESS;
-                access = access & QUIRE_R ? QUIRE_R : access & QUIRE_W;
-                if (access)
-                        (void)quire_resolve(s, quire_page_va(p), access, 0);
+                attr = quire_ranges_attr(&r->ranges, p->index);
+                if (attr & QUIRE_R && !(attr & QUIRE_ATTR_GUARD))  /* advice sets off no alarm */
+                        (void)quire_resolve(s, quire_page_va(p), QUIRE_R, 0);
         }
 }
 
@@ -51,6 +51,7 @@ static void push_out(struct quire_system *sys, const struct quire_span *span)
                        p->index < end; at = p->index + 1) {
                         if (!may_go(p))
                                 continue;
+                        must(sys, p->queue != QUIRE_Q_NONE && p->queue != QUIRE_Q_HELD);
                         quire_queue_remove(sys, p);
                         batch[n++] = p;
                 }
@@ -65,6 +66,7 @@ static enum quire_status advise(struct quire_space *s, struct quire_span *span,
 {
         struct quire_region *r = span->region;
 
+        must_hold(s->system);
         if (r->kind == QUIRE_PLAIN)
                 return QUIRE_UNSUPPORTED;
         switch (advice) {

@@ -31,6 +31,9 @@ bool quire_charge(struct quire_space *s, struct quire_region *r, uint64_t pages)
         struct quire_counters *c = &s->system->counters;
         uint64_t limit = quire_charge_limit(s->system);
 
+        must_hold(s->system);
+        must(s->system, r->space == s && r->kind != QUIRE_FOREIGN);
+        must(s->system, pages <= r->count - r->counters.committed);
         if (pages && (c->committed > limit || pages > limit - c->committed))
                 return false;
         c->committed += pages;
@@ -42,7 +45,10 @@ bool quire_charge(struct quire_space *s, struct quire_region *r, uint64_t pages)
 /* => that much was charged */
 void quire_refund(struct quire_space *s, struct quire_region *r, uint64_t pages)
 {
+        must_hold(s->system);
         must(s->system, r->counters.committed >= pages);
+        must(s->system, s->counters.committed >= pages);                       /* G1 */
+        must(s->system, s->system->counters.committed >= pages);               /* G1 */
         s->system->counters.committed -= pages;
         s->counters.committed -= pages;
         r->counters.committed -= pages;

@@ -23,6 +23,7 @@ struct census {
 static void count_page(struct quire_system *sys, const struct quire_page *p, struct census *c)
 {
         quire_page_check(sys, p);
+        must(sys, p->where != QUIRE_AT_COMING || p->queue == QUIRE_Q_NONE);
         c->records++;
         c->frames += p->frame != QUIRE_NO_FRAME;
         c->coming += p->where == QUIRE_AT_COMING;
@@ -56,6 +57,7 @@ static void check_space(struct quire_space *s, struct census *total)
         quire_space_check(s);
         for (struct quire_node *n = quire_tree_first(&s->regions); n; n = quire_tree_next(n))
                 count_region(sys, quire_region_of(n), &c);
+        must(sys, s->system == sys && (!s->next || s->next->prev == s));
         must(sys, s->counters.reserved == c.reserved);
         must(sys, s->counters.committed == c.committed);                       /* Y5 */
         must(sys, s->counters.resident == c.resident);
@@ -89,6 +91,7 @@ void quire_check(struct quire_system *sys)
         uint64_t buffers = (uint64_t)sys->buffer_count * sys->buffer_pages;
         struct census c = { 0 };
 
+        must_hold(sys);
         for (struct quire_space *s = sys->spaces; s; s = s->next)
                 check_space(s, &c);
         check_queues(sys);
@@ -98,6 +101,9 @@ void quire_check(struct quire_system *sys)
         must(sys, c.frames == sys->frames);                                    /* Y1 */
         must(sys, c.coming == sys->transit);
         must(sys, c.wanted == sys->locked);
+        must(sys, sys->queue[QUIRE_Q_HELD].count == sys->locked);              /* P5 */
+        must(sys, sys->queue[QUIRE_Q_TIER].count == sys->counters.tier_pages);
+        must(sys, sys->counters.resident <= sys->counters.resident_peak);
         must(sys, c.resident == sys->counters.resident);
         must(sys, c.reserved == sys->counters.reserved);
         must(sys, c.committed == sys->counters.committed);                     /* Y5 */

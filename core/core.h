@@ -33,6 +33,8 @@ int memcmp(const void *, const void *, size_t);
                 if (__builtin_expect(!(cond), 0))                                       \
                         quire_stop((sys), #cond, __FILE__, __LINE__);                   \
         } while (0)
+/* The caller holds the system's lock. */
+#define must_hold(sys) must((sys), (sys)->held)
 
 struct quire_page;
 struct quire_object;
@@ -48,7 +50,7 @@ struct quire_node {
 };
 struct quire_tree {
         struct quire_node *root;
-        void (*update)(struct quire_node *);   /* recompute what a node knows of its subtree; or null */
+        void (*update)(struct quire_node *);   /* renew a node's summary; or null */
         uint32_t seed;
 };
 void quire_tree_insert(struct quire_tree *, struct quire_node *);
@@ -302,7 +304,7 @@ void quire_slots_check(struct quire_system *);
 #define QUIRE_TIER_CLASSES 24u
 struct quire_tier_block;
 struct quire_tier {
-        struct quire_tier_block *open[QUIRE_TIER_CLASSES];  /* [s] blocks with room, by size class */
+        struct quire_tier_block *open[QUIRE_TIER_CLASSES];  /* [s] with room, by size class */
         uint64_t blocks, most_blocks;                       /* [s] */
         size_t block_bytes;                                 /* [I] */
         unsigned block_frames;                              /* [I] */
@@ -419,6 +421,7 @@ struct quire_system {
         const struct quire_abilities *can;      /* [I] */
         unsigned shift;                         /* [I] log2 of the page size */
         bool audit;                             /* [I] */
+        bool held;                              /* [s] true while the lock is held */
         bool frozen;                            /* [s] between freeze and thaw */
 
         uint64_t budget;                        /* [s] frames, buffers and tier together */

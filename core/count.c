@@ -11,6 +11,8 @@ void quire_note(struct quire_system *sys, enum quire_event_kind kind, uint64_t p
         struct quire_event e = { .va = page << sys->shift, .kind = kind,
                                  .count = (uint32_t)count, .arg = arg };
 
+        must_hold(sys);
+        must(sys, count <= UINT32_MAX);
         if (!sys->hops->event && !sys->event)
                 return;
         e.time = sys->hops->clock(sys->host);
@@ -49,6 +51,7 @@ static void count_in(struct quire_counters *c, enum quire_event_kind kind)
 void quire_count_fault(struct quire_region *r, enum quire_event_kind kind, uint64_t page,
                        uint64_t count)
 {
+        must(r->space->system, kind && kind <= QUIRE_EV_HARD && count > 0);
         count_in(&r->counters, kind);
         count_in(&r->space->counters, kind);
         count_in(&r->space->system->counters, kind);
@@ -66,10 +69,11 @@ void quire_count_resident(struct quire_page *p, int64_t pages)
 {
         struct quire_region *r = quire_page_region(p);
 
+        must_hold(p->object->system);
+        must(p->object->system, r && r->object == p->object);                  /* O1 */
         count_frame(&p->object->system->counters, pages);
         count_frame(&p->object->home->counters, pages);
-        if (r)
-                count_frame(&r->counters, pages);
+        count_frame(&r->counters, pages);
 }
 
 unsigned quire_latency_bucket(uint64_t ns)

@@ -59,6 +59,8 @@ static void share_counters(struct quire_region *low, struct quire_region *high)
 
         c.committed = quire_span_committed(&span);
         c.resident = c.resident_peak = resident_in(high);
+        must(low->space->system, low->counters.committed >= c.committed);      /* N2 */
+        must(low->space->system, low->counters.resident >= c.resident);
         high->counters = c;
         low->counters.reserved -= c.reserved;
         low->counters.committed -= c.committed;
@@ -72,6 +74,8 @@ static struct quire_region *apply_cut(struct quire_region *r, uint64_t at, struc
         struct quire_region *u = c->upper;
         uint64_t low = at - r->node.key;
 
+        must_hold(r->space->system);
+        must(r->space->system, u && at > r->node.key && low < r->count);
         c->upper = NULL;
         u->space = r->space;
         u->kind = r->kind;
@@ -88,6 +92,7 @@ static struct quire_region *apply_cut(struct quire_region *r, uint64_t at, struc
         quire_ranges_cut(r->space->system, &r->ranges, u->object_first, &u->ranges, &c->spare);
         quire_space_insert(r->space, u);
         share_counters(r, u);
+        must(r->space->system, u->gap == 0 && r->node.key + r->count == at);
         return u;
 }
 
@@ -142,6 +147,8 @@ static enum quire_status release(struct quire_span *span)
                         span->region = apply_cut(span->region, span->page, &a);
                 if (back)
                         apply_cut(span->region, span->page + span->count, &b);
+                must(sys, span->region->node.key == span->page);
+                must(sys, span->region->count == span->count);
                 quire_region_apply_release(span->region);
         }
         unplan_cut(sys, &a);
@@ -235,6 +242,8 @@ static enum quire_status own_object(struct quire_region *r)
 {
         struct quire_object *o;
 
+        must_hold(r->space->system);
+        must(r->space->system, r->object->refs > 0);
         if (r->object->refs == 1)
                 return QUIRE_OK;
         o = quire_object_open(r->space->system, r->space);
@@ -267,6 +276,7 @@ static enum quire_status move_to(struct quire_region *r, uint64_t first, uint64_
         quire_space_remove(s, r);
         if (more)
                 count_grown(r, more);
+        must(sys, r->object->refs == 1);                                       /* O2 */
         r->node.key = first;
         r->object->base = first - r->object_first;
         quire_space_insert(s, r);

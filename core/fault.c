@@ -84,6 +84,8 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
 {
         struct quire_stream *s = stream_at(r, index);
 
+        must_hold(r->space->system);
+        must(r->space->system, count > 0);
         if (!s) {
                 s = weakest_stream(r);
                 s->window = 1;
@@ -114,7 +116,10 @@ static enum step make_room(struct walk *w)
 static void settle_page(struct quire_system *sys, struct quire_page *p, quire_frame f,
                         bool dirty, bool ahead)
 {
-        must(sys, p->queue == QUIRE_Q_NONE);
+        must_hold(sys);
+        must(sys, p->queue == QUIRE_Q_NONE && !quire_page_wanted(p));
+        must(sys, f != QUIRE_NO_FRAME && p->where != QUIRE_AT_FRAME);
+        must(sys, !dirty || p->slot.kind == QUIRE_SLOT_NONE);                  /* P3 */
         p->frame = f;
         p->where = QUIRE_AT_FRAME;
         p->shown = 0;
@@ -143,6 +148,7 @@ static enum step fill_zeroes(struct walk *w)
         unsigned got = get_frames(sys, w->most, QUIRE_ZEROED, frames), n = 0;
         bool watched = w->region->watched;
 
+        must(sys, w->page->where == QUIRE_AT_NONE && w->most <= MOST_AHEAD);
         while (n < got) {
                 struct quire_page *p = quire_radix_find(&w->region->object->pages,
                                                         w->index + n);
@@ -173,6 +179,7 @@ static enum step expand(struct walk *w)
         quire_frame frames[MOST_AHEAD];
         unsigned got = get_frames(sys, w->most, QUIRE_ANY_FILL, frames), n = 0;
 
+        must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= MOST_AHEAD);
         while (n < got) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
                 enum quire_status st;
@@ -207,6 +214,7 @@ static unsigned cluster(struct walk *w, struct quire_page **out)
         const struct quire_slot *s = &w->page->slot;
         unsigned n = 1;
 
+        must(w->space->system, s->kind == QUIRE_SLOT_FILE && !s->buffer);
         out[0] = w->page;
         for (; n < w->most && n < QUIRE_IO_MAX; n++) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
@@ -226,7 +234,9 @@ static void arrive(struct quire_system *sys, struct quire_page *p, enum quire_st
         const void *contents = sys->mops->frame_window(sys->machine, p->frame);
         quire_frame frame = p->frame;
 
+        must_hold(sys);
         must(sys, p->where == QUIRE_AT_COMING && sys->transit > 0);
+        must(sys, contents && p->slot.kind == QUIRE_SLOT_FILE && !p->slot.buffer);
         sys->transit--;
         if (st == QUIRE_OK && quire_checksum(contents, (size_t)1 << sys->shift) !=
                               *quire_slot_sum(sys, p->slot.file, p->slot.number))
@@ -267,6 +277,7 @@ static enum step read_in(struct walk *w)
                 pages[i]->where = QUIRE_AT_COMING;
                 pages[i]->frame = frames[i];
                 io.page[i] = sys->mops->frame_window(sys->machine, frames[i]);
+                must(sys, io.page[i] && pages[i]->queue == QUIRE_Q_NONE);
         }
         sys->transit += io.count;
         quire_unlock(sys);
@@ -289,6 +300,7 @@ static enum step read_in(struct walk *w)
 /* A write is coming: the slot's copy will not do any more. */
 static void make_dirty(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME);
         if (p->flags & QUIRE_PAGE_IS_DIRTY)
                 return;
         quire_store_free(sys, p);
@@ -347,6 +359,7 @@ static enum step show_page(struct walk *w)
         struct quire_page *p = w->page;
         unsigned best;
 
+        must(sys, p->where == QUIRE_AT_FRAME && w->piece.attr & w->access);
         if (w->access == QUIRE_W)
                 make_writable(w);
         else if (!sys->can->write_protects && w->piece.attr & QUIRE_W)
@@ -362,6 +375,7 @@ static enum step show_page(struct walk *w)
         if (!p->shown)
                 return show_run(w);
         best = quire_page_best_access(w->region, p, w->piece.attr);
+        must(sys, best & QUIRE_R);
         sys->mops->protect(w->space->mspace, w->va << sys->shift, 1, best);
         p->shown = (uint8_t)best;
         return STEP_DONE;
@@ -418,6 +432,7 @@ static enum quire_reason judge(struct walk *w)
         if (!w->region || w->region->kind == QUIRE_FOREIGN)
                 return QUIRE_WHY_FREE;
         w->index = quire_region_index(w->region, w->va);
+        must(w->space->system, w->index - w->region->object_first < w->region->count);
         w->piece = quire_ranges_at(&w->region->ranges, w->index);
         attr = w->piece.attr;
         if (!(attr & QUIRE_ATTR_COMMITTED))
@@ -476,6 +491,8 @@ struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigne
 /* False: too many wait already; the access simply runs again. */
 bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t ticket)
 {
+        must_hold(sys);
+        must(sys, ticket && p->where == QUIRE_AT_COMING);
         for (unsigned i = 0; i < QUIRE_WAITERS; i++) {
                 if (sys->waiters[i].page)
                         continue;
@@ -488,6 +505,7 @@ bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t tic
 
 void quire_wake(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where != QUIRE_AT_COMING);
         for (unsigned i = 0; sys->waiting && i < QUIRE_WAITERS; i++) {
                 if (sys->waiters[i].page != p)
                         continue;

@@ -13,6 +13,7 @@ void quire_system_freeze(struct quire_system *sys)
                 if (!quire_store_settle(sys, true))
                         quire_wait_settled(sys);
         }
+        must(sys, !sys->frozen && !sys->transit && !sys->going);
         sys->frozen = true;
 }
 
@@ -30,6 +31,7 @@ static void forget_threads(struct quire_system *sys)
                 sys->locked--;
                 sys->policy->touch(sys, p);
         }
+        must(sys, sys->queue[QUIRE_Q_HELD].count == sys->locked);
         for (unsigned i = 0; i < QUIRE_WAITERS; i++)
                 sys->waiters[i].page = NULL;
         sys->waiting = 0;
@@ -43,6 +45,7 @@ static void leave_files(struct quire_system *sys)
         for (unsigned i = 0; i < sys->buffer_count; i++) {
                 struct quire_buffer *b = &sys->buffers[i];
 
+                must(sys, b->state != QUIRE_BUF_FULL && b->state != QUIRE_BUF_GOING);
                 if (b->state == QUIRE_BUF_OPEN)
                         b->state = b->live ? QUIRE_BUF_STUCK : QUIRE_BUF_FREE;
         }

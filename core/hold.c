@@ -29,6 +29,8 @@ static bool may_keep(struct quire_space *s, uint64_t page)
 /* => FRAME */
 static void keep(struct quire_system *sys, struct quire_page *p)
 {
+        must_hold(sys);
+        must(sys, p->where == QUIRE_AT_FRAME && p->queue != QUIRE_Q_NONE);
         if (p->queue != QUIRE_Q_HELD) {
                 quire_queue_remove(sys, p);
                 quire_queue_push(sys, p, QUIRE_Q_HELD);
@@ -41,6 +43,7 @@ static void let_go(struct quire_system *sys, struct quire_page *p)
 {
         if (quire_page_wanted(p) || p->queue != QUIRE_Q_HELD)
                 return;
+        must(sys, p->where == QUIRE_AT_FRAME && sys->locked > 0);
         quire_queue_remove(sys, p);
         sys->locked--;
         sys->policy->touch(sys, p);
@@ -134,6 +137,7 @@ static void unhold_pages(struct quire_space *s, uint64_t first, uint64_t count, 
                         continue;
                 if (lock)
                         p->flags |= QUIRE_PAGE_IS_LOCKED;
+                must(s->system, p->where == QUIRE_AT_FRAME && p->holds > 0);             /* P5 */
                 p->holds--;
                 let_go(s->system, p);
         }

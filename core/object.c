@@ -20,6 +20,7 @@ struct quire_object *quire_object_open(struct quire_system *sys, struct quire_sp
 {
         struct quire_object *o = quire_alloc(sys, sizeof(*o));
 
+        must(sys, home && home->system == sys);
         if (o) {
                 o->system = sys;
                 o->home = home;
@@ -31,7 +32,8 @@ struct quire_object *quire_object_open(struct quire_system *sys, struct quire_sp
 /* => the region that let go has cleared its pages */
 void quire_object_drop(struct quire_object *o)
 {
-        must(o->system, o->refs > 0);
+        must_hold(o->system);
+        must(o->system, o->refs > 0);                                          /* O2 */
         if (--o->refs)
                 return;
         must(o->system, !o->pages.pages);
@@ -42,6 +44,7 @@ struct quire_page *quire_object_page(struct quire_object *o, uint64_t index)
 {
         struct quire_page *p = quire_radix_find(&o->pages, index);
 
+        must_hold(o->system);
         if (p)
                 return p;
         p = quire_alloc(o->system, sizeof(*p));
@@ -67,6 +70,7 @@ static void drop_shown(struct quire_object *o, uint64_t first, uint64_t count)
              p = quire_radix_next(&o->pages, p->index + 1)) {
                 if (!p->shown)
                         continue;
+                must(sys, p->object == o && p->where == QUIRE_AT_FRAME);       /* P2 */
                 if (!high)
                         low = p->index;
                 high = p->index + 1;
@@ -83,6 +87,8 @@ void quire_object_clear(struct quire_object *o, uint64_t first, uint64_t count,
 {
         struct quire_page *p, *after;
 
+        must_hold(o->system);
+        must(o->system, count > 0);
         drop_shown(o, first, count);
         for (p = quire_radix_next(&o->pages, first); p && p->index - first < count; p = after) {
                 after = quire_radix_next(&o->pages, p->index + 1);
@@ -98,6 +104,7 @@ bool quire_object_settled(struct quire_object *o, uint64_t first, uint64_t count
 {
         struct quire_page *p;
 
+        must_hold(o->system);
         if (!o->system->transit)
                 return true;
         for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
@@ -108,14 +115,13 @@ bool quire_object_settled(struct quire_object *o, uint64_t first, uint64_t count
 }
 
 /* Undo the part of a carry that was done. */
-static void carry_back(struct quire_object *from, uint64_t first, uint64_t end,
-                       struct quire_object *to)
+static void carry_back(uint64_t first, uint64_t end, struct quire_object *to)
 {
         struct quire_page *p;
 
         while ((p = quire_radix_next(&to->pages, first)) && p->index < end)
                 quire_radix_remove(to->system, &to->pages, p->index);
-        (void)from;
+        must(to->system, !to->pages.pages);
 }
 
 /* Put the records of the range into another, empty object, under the same
@@ -125,10 +131,12 @@ enum quire_status quire_object_carry(struct quire_object *from, uint64_t first,
 {
         struct quire_page *p;
 
+        must(from->system, !to->pages.pages && from->home == to->home);
         for (p = quire_radix_next(&from->pages, first); p && p->index - first < count;
              p = quire_radix_next(&from->pages, p->index + 1)) {
+                must(from->system, p->where != QUIRE_AT_COMING && !p->shown);
                 if (quire_radix_insert(from->system, &to->pages, p) != QUIRE_OK) {
-                        carry_back(from, first, p->index, to);
+                        carry_back(first, p->index, to);
                         return QUIRE_NO_MEMORY;
                 }
         }

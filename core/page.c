@@ -41,11 +41,14 @@ enum quire_status quire_frame_get(struct quire_system *sys, enum quire_fill fill
 {
         enum quire_status st;
 
+        must_hold(sys);
+        must(sys, sys->taken <= sys->budget);                                  /* Y2 */
         if (sys->taken + sys->headroom >= sys->budget)
                 return QUIRE_NO_MEMORY;
         st = sys->mops->frame_alloc(sys->machine, NULL, 0, fill, out);
         if (st != QUIRE_OK)
                 return QUIRE_NO_MEMORY;
+        must(sys, *out != QUIRE_NO_FRAME);
         sys->taken++;
         sys->frames++;
         return QUIRE_OK;
@@ -54,7 +57,9 @@ enum quire_status quire_frame_get(struct quire_system *sys, enum quire_fill fill
 /* => entered nowhere */
 void quire_frame_put(struct quire_system *sys, quire_frame f)
 {
+        must_hold(sys);
         must(sys, sys->frames > 0 && f != QUIRE_NO_FRAME);
+        must(sys, sys->taken > 0);
         sys->mops->frame_free(sys->machine, f);
         sys->taken--;
         sys->frames--;
@@ -70,7 +75,9 @@ void quire_page_empty(struct quire_page *p)
 {
         struct quire_system *sys = p->object->system;
 
+        must_hold(sys);
         must(sys, p->where != QUIRE_AT_COMING);
+        must(sys, !p->shown || p->where == QUIRE_AT_FRAME);                    /* P2 */
         if (p->queue != QUIRE_Q_NONE)
                 quire_queue_remove(sys, p);
         quire_store_free(sys, p);
@@ -81,8 +88,10 @@ void quire_page_empty(struct quire_page *p)
                 quire_frame_put(sys, p->frame);
                 quire_count_resident(p, -1);
         }
-        if (quire_page_wanted(p))
+        if (quire_page_wanted(p)) {
+                must(sys, sys->locked > 0);
                 sys->locked--;
+        }
         p->holds = 0;
         p->frame = QUIRE_NO_FRAME;
         p->shown = 0;
@@ -121,10 +130,11 @@ enum quire_status quire_page_show(struct quire_page **pages, unsigned count, uns
         quire_frame frames[QUIRE_RUN_MAX];
         enum quire_status st;
 
-        must(sys, count && count <= QUIRE_RUN_MAX);
+        must(sys, count && count <= QUIRE_RUN_MAX && access & QUIRE_R);
         for (unsigned i = 0; i < count; i++) {
                 must(sys, pages[i]->where == QUIRE_AT_FRAME && !pages[i]->shown);
-                must(sys, pages[i]->index == p->index + i);
+                must(sys, pages[i]->index == p->index + i && pages[i]->object == p->object);
+                must(sys, !(access & QUIRE_W) || pages[i]->flags & QUIRE_PAGE_IS_DIRTY); /* P2 */
                 frames[i] = pages[i]->frame;
         }
         st = sys->mops->enter(p->object->home->mspace, quire_page_va(p) << sys->shift, count,
@@ -170,8 +180,10 @@ static void hide_run(struct quire_system *sys, struct quire_page **pages, unsign
         enum quire_status st;
 
         must(sys, count && count <= QUIRE_RUN_MAX);
-        for (unsigned i = 0; i < count; i++)
+        for (unsigned i = 0; i < count; i++) {
+                must(sys, pages[i]->shown && pages[i]->frame != QUIRE_NO_FRAME);
                 frames[i] = pages[i]->frame;
+        }
         st = sys->mops->take(pages[0]->object->home->mspace,
                              quire_page_va(pages[0]) << sys->shift, count, frames);
         for (unsigned i = 0; st == QUIRE_OK && i < count; i++)
@@ -184,6 +196,7 @@ static void hide_run(struct quire_system *sys, struct quire_page **pages, unsign
  * the machine could not take stays shown. */
 void quire_page_hide_all(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
+        must_hold(sys);
         quire_page_sort(pages, count);
         for (unsigned i = 0; i < count;) {
                 unsigned n = 1;
@@ -212,7 +225,10 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
 {
         bool framed = p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_COMING;
         const struct quire_region *r = quire_page_region(p);
+        unsigned best;
 
+        must(sys, r && r->object == p->object);                                /* O1 */
+        best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));
         must(sys, framed == (p->frame != QUIRE_NO_FRAME));                     /* P1 */
         must(sys, !p->shown || p->where == QUIRE_AT_FRAME);                    /* P2 */
         must(sys, !(p->shown & QUIRE_W) || (p->flags & QUIRE_PAGE_IS_DIRTY));  /* P2 */
@@ -222,8 +238,8 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
         must(sys, p->where != QUIRE_AT_NONE || p->slot.kind == QUIRE_SLOT_NONE);
         must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind == QUIRE_SLOT_NONE ||
                   p->slot.kind == QUIRE_SLOT_FILE || p->slot.kind == QUIRE_SLOT_FILL);
-        must(sys, r && r->object == p->object);                                /* O1 */
-        must(sys, !p->shown || (p->shown | QUIRE_W) ==
-                  (quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index)) | QUIRE_W));
+        must(sys, !p->shown || !((p->shown ^ best) & ~(unsigned)QUIRE_W));
+        must(sys, p->object->system == sys && p->object->home == r->space);
+        must(sys, p->slot.buffer <= sys->buffer_count);
         check_queue(sys, p);
 }

@@ -30,12 +30,14 @@ static bool was_here_lately(const struct quire_system *sys, const struct quire_p
 
 static void insert_page(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
         quire_queue_push(sys, p, was_here_lately(sys, p) ? QUIRE_Q_HOT : QUIRE_Q_IN);
         p->evicted = 0;
 }
 
 static void touch_page(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
         if (p->queue == QUIRE_Q_COOL) {
                 quire_queue_remove(sys, p);
                 quire_queue_push(sys, p, QUIRE_Q_HOT);
@@ -60,6 +62,7 @@ static bool cool_some(struct quire_system *sys, uint64_t want)
         unsigned n = 0, cooled = 0;
 
         while (n < want && n < COOL_BATCH && (p = oldest(sys))) {
+                must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
                 quire_queue_remove(sys, p);
                 order[n] = p;
                 batch[n++] = p;
@@ -82,6 +85,7 @@ static unsigned pick_victims(struct quire_system *sys, struct quire_page **out, 
                 ;
         for (; n < want && cool->first; n++) {
                 out[n] = cool->first;
+                must(sys, !out[n]->shown && !quire_page_wanted(out[n]));
                 quire_queue_remove(sys, out[n]);
         }
         return n;

@@ -13,12 +13,14 @@
 
 static void insert_page(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
         quire_queue_push(sys, p, QUIRE_Q_HOT);
         p->refs = 0;
 }
 
 static void touch_page(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
         if (p->queue == QUIRE_Q_NONE)
                 quire_queue_push(sys, p, QUIRE_Q_HOT);
         p->refs = 1;

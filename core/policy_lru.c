@@ -11,11 +11,13 @@
 
 static void insert_page(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
         quire_queue_push(sys, p, QUIRE_Q_HOT);
 }
 
 static void touch_page(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_wanted(p));
         if (p->queue == QUIRE_Q_HOT)
                 quire_queue_remove(sys, p);
         if (p->queue == QUIRE_Q_NONE)

@@ -13,6 +13,7 @@ static void describe_gap(const struct quire_space *s, uint64_t page, struct quir
         uint64_t from = before ? before->key + quire_region_of(before)->count : s->first;
         unsigned shift = s->system->shift;
 
+        must(s->system, after && page >= from && page < after->key);           /* S4 */
         out->base = out->run_first = from << shift;
         out->bytes = out->run_bytes = (after->key - from) << shift;
 }
@@ -29,6 +30,7 @@ static void describe_region(const struct quire_region *r, uint64_t page, struct 
         if (r->kind == QUIRE_FOREIGN)
                 return;
         p = quire_ranges_at(&r->ranges, quire_region_index(r, page));
+        must(r->space->system, p.first >= r->object_first && p.count <= r->count);
         out->run_first = quire_region_va(r, p.first);
         out->run_bytes = p.count << shift;
         out->committed = p.attr & QUIRE_ATTR_COMMITTED;
@@ -70,6 +72,7 @@ static uint8_t describe_page(const struct quire_page *p)
         };
         unsigned flags = 0;
 
+        must(p->object->system, p->where < sizeof(states));
         if (quire_page_wanted(p))
                 flags |= QUIRE_PAGE_LOCKED;
         if (p->flags & QUIRE_PAGE_IS_DIRTY)

@@ -125,6 +125,7 @@ enum quire_status quire_radix_insert(struct quire_system *sys, struct quire_radi
         uint64_t index = page->index;
         struct node *n;
 
+        must_hold(sys);
         while (!covers(x, index))
                 if (add_level(sys, x, index) != QUIRE_OK)
                         return QUIRE_NO_MEMORY;
@@ -133,7 +134,7 @@ enum quire_status quire_radix_insert(struct quire_system *sys, struct quire_radi
                 unsigned i = place_of(index, level);
 
                 if (!level) {
-                        must(sys, !n->place[i]);
+                        must(sys, !n->place[i] && !(n->used >> i & 1));
                         n->place[i] = page;
                 } else if (!n->place[i]) {
                         n->place[i] = quire_alloc(sys, sizeof(*n));
@@ -152,8 +153,12 @@ void quire_radix_remove(struct quire_system *sys, struct quire_radix *x, uint64_
 {
         struct node *n = x->root;
 
-        for (unsigned level = x->height; level-- > 1;)
+        must_hold(sys);
+        must(sys, covers(x, index) && x->pages > 0);                           /* R2 */
+        for (unsigned level = x->height; level-- > 1;) {
+                must(sys, n->used >> place_of(index, level) & 1);
                 n = n->place[place_of(index, level)];
+        }
         must(sys, n->place[place_of(index, 0)]);
         n->place[place_of(index, 0)] = NULL;
         n->used &= ~((uint64_t)1 << place_of(index, 0));

@@ -30,6 +30,7 @@ void quire_ranges_open(struct quire_ranges *r, uint64_t first, uint64_t count, u
 
 void quire_ranges_close(struct quire_system *sys, struct quire_ranges *r)
 {
+        must_hold(sys);
         while (r->runs.root) {
                 struct quire_node *n = r->runs.root;
 
@@ -57,6 +58,7 @@ uint32_t quire_ranges_attr(const struct quire_ranges *r, uint64_t page)
 /* Set aside what one apply or cut can need.  NO_MEMORY. */
 enum quire_status quire_ranges_plan(struct quire_system *sys, struct quire_spare_runs *spare)
 {
+        must_hold(sys);
         for (spare->count = 0; spare->count < 3; spare->count++) {
                 spare->run[spare->count] = quire_alloc(sys, sizeof(struct quire_run));
                 if (!spare->run[spare->count]) {
@@ -69,6 +71,7 @@ enum quire_status quire_ranges_plan(struct quire_system *sys, struct quire_spare
 
 void quire_ranges_unplan(struct quire_system *sys, struct quire_spare_runs *spare)
 {
+        must(sys, spare->count <= 3);
         while (spare->count)
                 quire_free(sys, spare->run[--spare->count], sizeof(struct quire_run));
 }
@@ -79,6 +82,8 @@ static void add_run(struct quire_system *sys, struct quire_ranges *r, struct qui
         struct quire_run *run;
 
         must(sys, spare->count > 0);
+        must(sys, p.count > 0 && p.first >= r->first);
+        must(sys, p.count <= r->first + r->count - p.first);
         run = spare->run[--spare->count];
         run->node.key = p.first;
         run->count = p.count;
@@ -96,6 +101,7 @@ static void cut_at(struct quire_system *sys, struct quire_ranges *r, uint64_t pa
         if (page == r->first + r->count)
                 return;
         run = run_of(quire_tree_floor(&r->runs, page));
+        must(sys, page >= r->first && page - run->node.key < run->count);      /* A1 */
         if (run->node.key == page)
                 return;
         rest = run->node.key + run->count - page;
@@ -115,8 +121,10 @@ static void drop_tree(struct quire_system *sys, struct quire_ranges *r)
 {
         struct quire_run *run = run_of(r->runs.root);
 
+        must(sys, !run || !run->node.parent);
         if (!run || run->node.left || run->node.right)
                 return;
+        must(sys, run->node.key == r->first && run->count == r->count);        /* A1 */
         r->uniform = run->attr;
         quire_tree_remove(&r->runs, &run->node);
         quire_free(sys, run, sizeof(*run));
@@ -131,6 +139,7 @@ static void join_from(struct quire_system *sys, struct quire_ranges *r, struct q
         while ((n = quire_tree_next(&run->node)) && n->key <= end) {
                 struct quire_run *after = run_of(n);
 
+                must(sys, n->key == run->node.key + run->count);               /* A1 */
                 if (after->attr != run->attr) {
                         run = after;
                         continue;
@@ -148,6 +157,7 @@ void quire_ranges_apply(struct quire_system *sys, struct quire_ranges *r, uint64
 {
         struct quire_node *n, *before;
 
+        must_hold(sys);
         must(sys, first >= r->first && count && first + count <= r->first + r->count);
         if (!r->runs.root && count == r->count) {
                 r->uniform = (r->uniform & ~clear) | set;
@@ -173,6 +183,7 @@ void quire_ranges_cut(struct quire_system *sys, struct quire_ranges *low, uint64
         uint64_t end = low->first + low->count;
         struct quire_node *n;
 
+        must_hold(sys);
         must(sys, at > low->first && at < end);
         quire_ranges_open(high, at, end - at, low->uniform);
         if (low->runs.root) {
@@ -199,9 +210,10 @@ enum quire_status quire_ranges_grow(struct quire_system *sys, struct quire_range
 
         if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
                 return QUIRE_NO_MEMORY;
+        must(sys, count > 0 && end + count > end);
         make_tree(sys, r, &spare);
-        add_run(sys, r, (struct quire_piece){ end, count, attr }, &spare);
         r->count += count;
+        add_run(sys, r, (struct quire_piece){ end, count, attr }, &spare);
         join_from(sys, r, run_of(quire_tree_floor(&r->runs, end - 1)), end);
         drop_tree(sys, r);
         quire_ranges_unplan(sys, &spare);
@@ -221,6 +233,9 @@ void quire_ranges_check(struct quire_system *sys, const struct quire_ranges *r)
 
                 must(sys, run->node.key == at);                                /* A1 */
                 must(sys, run->count > 0);                                     /* A1 */
+                must(sys, !n->left || n->left->parent == n);                   /* T3 */
+                must(sys, !n->right || n->right->parent == n);                 /* T3 */
+                must(sys, !after || after->key > n->key);                      /* T1 */
                 must(sys, !after || run_of((struct quire_node *)after)->attr != run->attr); /* A2 */
                 must(sys, !n->parent || n->parent->rank >= n->rank);           /* T2 */
                 at += run->count;

@@ -21,7 +21,9 @@ void quire_queue_push(struct quire_system *sys, struct quire_page *p, enum quire
 {
         struct quire_queue *q = &sys->queue[id];
 
-        must(sys, p->queue == QUIRE_Q_NONE);
+        must_hold(sys);
+        must(sys, id != QUIRE_Q_NONE && id < QUIRE_QUEUES);
+        must(sys, p->queue == QUIRE_Q_NONE && !p->next && !p->prev);
         p->queue = (uint8_t)id;
         p->next = NULL;
         p->prev = q->last;
@@ -37,7 +39,9 @@ void quire_queue_remove(struct quire_system *sys, struct quire_page *p)
 {
         struct quire_queue *q = &sys->queue[p->queue];
 
+        must_hold(sys);
         must(sys, p->queue != QUIRE_Q_NONE && q->count > 0);
+        must(sys, (p->prev || q->first == p) && (p->next || q->last == p));
         if (p->prev)
                 p->prev->next = p->next;
         else
@@ -87,6 +91,8 @@ const struct quire_policy *quire_policy_named(const char *name)
 /* Contents are where .slot says; the frame is free. */
 static void leave_frame(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, p->where == QUIRE_AT_FRAME && !p->shown);
+        must(sys, p->slot.kind == QUIRE_SLOT_TIER || p->queue == QUIRE_Q_NONE);
         quire_frame_put(sys, p->frame);
         quire_count_resident(p, -1);
         p->frame = QUIRE_NO_FRAME;
@@ -102,6 +108,7 @@ static void leave_frame(struct quire_system *sys, struct quire_page *p)
 /* => FRAME, hidden, in no queue */
 static bool put_away(struct quire_system *sys, struct quire_page *p)
 {
+        must(sys, !quire_page_wanted(p));
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY)) {
                 sys->counters.clean_evicted++;
         } else if (!quire_store_put(sys, p, sys->mops->frame_window(sys->machine, p->frame))) {
@@ -130,6 +137,9 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
 {
         unsigned gone = 0;
 
+        must_hold(sys);
+        for (unsigned i = 0; i < count; i++)
+                must(sys, pages[i]->where == QUIRE_AT_FRAME && pages[i]->queue == QUIRE_Q_NONE);
         drop_clean(sys, pages, count);
         quire_page_hide_all(sys, pages, count);
         for (unsigned i = 0; i < count; i++) {
@@ -156,7 +166,10 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
         unsigned n, gone;
 
+        must_hold(sys);
+        must(sys, want <= BATCH);
         n = sys->policy->victims(sys, victims, want);
+        must(sys, n <= want);
         gone = quire_evict(sys, victims, n);
         if (sys->going > sys->buffer_count / 2 || !gone)
                 quire_store_settle(sys, false);

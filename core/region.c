@@ -78,6 +78,10 @@ uint64_t quire_span_committed(const struct quire_span *span)
 {
         uint64_t at = span->index, end = at + span->count, sum = 0;
 
+        must_hold(span->region->space->system);
+        must(span->region->space->system,
+             span->index >= span->region->object_first &&
+             span->index - span->region->object_first + span->count <= span->region->count);
         while (at < end) {
                 struct quire_piece p = quire_ranges_at(&span->region->ranges, at);
                 uint64_t next = quire_min(p.first + p.count, end);
@@ -119,6 +123,7 @@ static enum quire_status note_foreign(struct quire_space *s, uint64_t first, uin
         r = quire_alloc(sys, sizeof(*r));
         if (!r)
                 return QUIRE_NO_MEMORY;
+        must(sys, quire_space_free(s, o.first, o.pages));
         r->node.key = o.first;
         r->count = o.pages;
         r->kind = QUIRE_FOREIGN;
@@ -151,6 +156,8 @@ static enum quire_status claim(struct quire_space *s, enum quire_region_kind kin
         const struct quire_machine_ops *m = s->system->mops;
         uint64_t va = first << s->system->shift;
 
+        must(s->system, quire_space_free(s, first, count));
+        must(s->system, kind == QUIRE_PAGED || (kind == QUIRE_PLAIN && m->delegate));
         if (kind == QUIRE_PLAIN)
                 return m->delegate(s->mspace, va, count, obstacle);
         return m->reserve(s->mspace, va, count, NULL, 0, obstacle);
@@ -261,8 +268,9 @@ static bool request_valid(const struct quire_space *s, const struct quire_reques
                 return false;
         if (!(q->flags & QUIRE_EXACT))
                 return true;
-        return !(q->va & ((q->align ? q->align : page) - 1)) && q->va >> s->system->shift >= s->first &&
-               q->va <= end - q->bytes && !quire_layout_refuses(s->layout, q->va, q->bytes);
+        return !(q->va & ((q->align ? q->align : page) - 1)) &&
+               q->va >> s->system->shift >= s->first && q->va <= end - q->bytes &&
+               !quire_layout_refuses(s->layout, q->va, q->bytes);
 }
 
 static bool request_supported(const struct quire_space *s, const struct quire_request *q)
@@ -308,6 +316,8 @@ static void count_reserved(struct quire_region *r, uint64_t pages, bool more)
 {
         uint64_t add = more ? pages : -pages;
 
+        must_hold(r->space->system);
+        must(r->space->system, more || r->counters.reserved >= pages);
         r->space->system->counters.reserved += add;
         r->space->counters.reserved += add;
         r->counters.reserved += add;
@@ -334,6 +344,7 @@ static enum quire_status reserve(struct quire_space *s, const struct quire_reque
                 free_region(s->system, r);
                 return st;
         }
+        must(s->system, quire_space_free(s, first, r->count));
         r->node.key = first;
         if (r->object)
                 r->object->base = first;
@@ -397,11 +408,13 @@ static void apply_access(struct quire_span *span)
                         batch[n++] = p;
                         at++;
                 }
+                must(sys, n || at < end);
                 if (!n) {
                         at++;
                 } else if (!want) {
                         hide_for_good(sys, batch, n);
                 } else {
+                        must(sys, want & QUIRE_R);
                         sys->mops->protect(o->home->mspace, quire_page_va(batch[0]) << sys->shift,
                                            n, want);
                         for (unsigned i = 0; i < n; i++)
@@ -433,6 +446,7 @@ static enum quire_status change_plain(struct quire_span *span, uint32_t clear, u
         struct quire_spare_runs spare;
         enum quire_status st;
 
+        must(sys, span->region->kind == QUIRE_PLAIN);                          /* N3 */
         if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
                 return QUIRE_NO_MEMORY;
         st = sys->mops->delegate_protect(s->mspace, span->page << sys->shift, span->count,
@@ -454,6 +468,7 @@ static enum quire_status commit(struct quire_space *s, struct quire_span *span, 
         uint64_t more = span->count - quire_span_committed(span);
         enum quire_status st;
 
+        must(s->system, span->region->space == s && more <= span->count);
         if (!quire_charge(s, span->region, more))
                 return QUIRE_LIMIT;
         st = set_access(span, QUIRE_ATTR_ACCESS | QUIRE_ATTR_GUARD,
@@ -551,6 +566,7 @@ void quire_span_clear(struct quire_span *span, bool keep_marks)
 {
         struct quire_space *s = span->region->space;
 
+        must_hold(s->system);
         if (span->region->object)
                 quire_object_clear(span->region->object, span->index, span->count, keep_marks);
         else
@@ -565,6 +581,7 @@ static enum quire_status decommit(struct quire_space *s, struct quire_span *span
         struct quire_spare_runs spare;
         enum quire_status st = QUIRE_OK;
 
+        must(s->system, less <= span->region->counters.committed);             /* N2 */
         if (!less)
                 return QUIRE_OK;
         if (quire_ranges_plan(s->system, &spare) != QUIRE_OK)
@@ -670,6 +687,8 @@ void quire_region_apply_release(struct quire_region *r)
         struct quire_span all = { r, r->node.key, r->object_first, r->count };
         uint64_t va = r->node.key << sys->shift;
 
+        must_hold(sys);
+        must(sys, r != &s->sentinel);
         if (r->kind == QUIRE_PAGED) {
                 quire_object_clear(r->object, all.index, all.count, false);
                 sys->mops->release(s->mspace, va, r->count);
@@ -691,6 +710,7 @@ void quire_region_check(struct quire_system *sys, const struct quire_region *r)
 
         if (r->kind == QUIRE_FOREIGN)
                 return;
+        must(sys, r->counters.resident <= r->count && r->counters.committed <= r->count);
         quire_ranges_check(sys, &r->ranges);
         must(sys, r->ranges.first == r->object_first);                         /* N1 */
         must(sys, r->ranges.count == r->count);                                /* N1 */

@@ -168,6 +168,8 @@ static unsigned take_from(struct quire_system *sys, struct quire_file *f, unsign
 unsigned quire_slot_take(struct quire_system *sys, unsigned want, unsigned *file,
                          uint64_t *first)
 {
+        must_hold(sys);
+        must(sys, want && want <= QUIRE_IO_MAX);
         for (unsigned i = 0; i < sys->file_count; i++) {
                 struct quire_file *f = &sys->files[i];
                 unsigned n;
@@ -177,6 +179,8 @@ unsigned quire_slot_take(struct quire_system *sys, unsigned want, unsigned *file
                 n = take_from(sys, f, want, first);
                 if (!n)
                         continue;
+                must(sys, n <= want && *first + n <= f->chunks * QUIRE_CHUNK_SLOTS);
+                must(sys, chunk_of(f, *first)->free >= n);                     /* F1 */
                 for (unsigned k = 0; k < n; k++)
                         set_bit(chunk_of(f, *first)->used, *first + k, true);
                 chunk_of(f, *first)->free -= n;
@@ -203,6 +207,8 @@ void quire_slot_free(struct quire_system *sys, unsigned file, uint64_t number)
 {
         struct quire_file *f = &sys->files[file];
 
+        must_hold(sys);
+        must(sys, file < sys->file_count && number < f->chunks * QUIRE_CHUNK_SLOTS);
         must(sys, bit_of(chunk_of(f, number)->used, number));
         must(sys, !bit_of(chunk_of(f, number)->late, number));
         if (f->frozen)
@@ -218,6 +224,7 @@ void quire_slot_retire(struct quire_system *sys, unsigned file, uint64_t number)
 {
         struct quire_file *f = &sys->files[file];
 
+        must_hold(sys);
         must(sys, bit_of(chunk_of(f, number)->used, number));
         set_bit(chunk_of(f, number)->late, number, false);
 }
@@ -225,11 +232,14 @@ void quire_slot_retire(struct quire_system *sys, unsigned file, uint64_t number)
 /* The file takes no more than it has. */
 void quire_slot_shut(struct quire_system *sys, unsigned file)
 {
+        must(sys, file < sys->file_count && !sys->files[file].frozen);
         sys->files[file].limit = sys->files[file].used;
 }
 
 uint32_t *quire_slot_sum(struct quire_system *sys, unsigned file, uint64_t number)
 {
+        must(sys, file < sys->file_count);
+        must(sys, number < sys->files[file].chunks * QUIRE_CHUNK_SLOTS);
         return &chunk_of(&sys->files[file], number)->sum[number % QUIRE_CHUNK_SLOTS];
 }
 
@@ -325,5 +335,6 @@ void quire_slots_check(struct quire_system *sys)
                 for (uint64_t c = 0; c < f->chunks; c++)
                         used += check_chunk(sys, f->chunk[c]);
                 must(sys, used == f->used);                                    /* F2 */
+                must(sys, f->chunks <= f->room && f->hint <= f->chunks * QUIRE_CHUNK_SLOTS);
         }
 }

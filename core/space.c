@@ -63,6 +63,7 @@ static void renew_gap(struct quire_space *s, struct quire_region *r)
         struct quire_node *before = quire_tree_prev(&r->node);
         uint64_t from = before ? before->key + quire_region_of(before)->count : s->first;
 
+        must(s->system, r->node.key >= from);                                  /* S1 */
         r->gap = r->node.key - from;
         quire_tree_refresh(&s->regions, &r->node);
 }
@@ -70,6 +71,10 @@ static void renew_gap(struct quire_space *s, struct quire_region *r)
 /* => its range is free */
 void quire_space_insert(struct quire_space *s, struct quire_region *r)
 {
+        must_hold(s->system);
+        must(s->system, r->space == s);
+        must(s->system, r->count || r == &s->sentinel);
+        must(s->system, r->node.key >= s->first && r->node.key + r->count <= s->end);
         quire_tree_insert(&s->regions, &r->node);
         renew_gap(s, r);
         if (r != &s->sentinel)
@@ -80,6 +85,9 @@ void quire_space_remove(struct quire_space *s, struct quire_region *r)
 {
         struct quire_region *after = quire_region_of(quire_tree_next(&r->node));
 
+        must_hold(s->system);
+        must(s->system, r != &s->sentinel && after);                           /* S4 */
+        must(s->system, after->gap == after->node.key - r->node.key - r->count); /* S2 */
         quire_tree_remove(&s->regions, &r->node);
         renew_gap(s, after);
 }
@@ -159,11 +167,17 @@ bool quire_space_fit(const struct quire_space *s, const struct quire_place *want
 {
         struct quire_place p = *want;
 
+        must(s->system, p.count && p.align && !(p.align & (p.align - 1)));
         p.low = quire_max(p.low, s->first);
         p.high = quire_min(p.high, s->end);
         if (p.low >= p.high || p.count > p.high - p.low)
                 return false;
-        return fit_subtree(s->regions.root, &p, first);
+        if (!fit_subtree(s->regions.root, &p, first))
+                return false;
+        must(s->system, *first >= p.low && p.count <= p.high - *first);
+        must(s->system, !(*first & (p.align - 1)));
+        must(s->system, quire_space_free(s, *first, p.count));
+        return true;
 }
 
 static void set_bounds(struct quire_space *s)
@@ -222,6 +236,7 @@ static void forget_foreign(struct quire_space *s)
 
 static void link_space(struct quire_space *s)
 {
+        must_hold(s->system);
         s->next = s->system->spaces;
         if (s->next)
                 s->next->prev = s;
@@ -230,6 +245,7 @@ static void link_space(struct quire_space *s)
 
 static void unlink_space(struct quire_space *s)
 {
+        must(s->system, s->prev || s->system->spaces == s);
         if (s->prev)
                 s->prev->next = s->next;
         else
@@ -241,6 +257,8 @@ static void unlink_space(struct quire_space *s)
 static void free_space(struct quire_space *s)
 {
         forget_foreign(s);
+        must(s->system, s->regions.root == &s->sentinel.node);
+        must(s->system, !s->counters.committed && !s->counters.resident);
         if (s->mspace)
                 s->system->mops->space_close(s->mspace);
         quire_free(s->system, s, sizeof(*s));
@@ -318,6 +336,7 @@ void quire_space_check(struct quire_space *s)
         struct quire_node *n = quire_tree_first(&s->regions);
         uint64_t at = s->first;
 
+        must(sys, s->mspace && s->first < s->end);
         for (; n; n = quire_tree_next(n)) {
                 struct quire_region was, *r = quire_region_of(n);
 

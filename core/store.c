@@ -74,6 +74,7 @@ static bool assign_slots(struct quire_system *sys, struct quire_buffer *b, unsig
 {
         unsigned file;
 
+        must(sys, want && want <= sys->buffer_pages);
         b->room = quire_slot_take(sys, want, &file, &b->io.slot);
         if (!b->room)
                 return false;
@@ -123,6 +124,7 @@ static void close_if_full(struct quire_system *sys, struct quire_buffer *b)
 {
         if (b->io.count < b->room)
                 return;
+        must(sys, b->state == QUIRE_BUF_OPEN && b->live <= b->io.count);
         b->state = QUIRE_BUF_FULL;
         sys->going++;
 }
@@ -136,6 +138,8 @@ static void *add_to_buffer(struct quire_system *sys, struct quire_page *p,
 
         if (!b)
                 return NULL;
+        must(sys, b->io.count < b->room && b->room <= sys->buffer_pages);
+        must(sys, !p->slot.buffer);
         i = b->io.count++;
         b->page[i] = p;
         b->io.page[i] = buffer_page(sys, b, i);
@@ -221,7 +225,8 @@ bool quire_store_put(struct quire_system *sys, struct quire_page *p, const void 
 {
         struct quire_tier *t = &sys->tier;
 
-        must(sys, p->slot.kind == QUIRE_SLOT_NONE);
+        must_hold(sys);
+        must(sys, contents && p->slot.kind == QUIRE_SLOT_NONE);
         if (is_fill(contents, (size_t)1 << sys->shift)) {
                 uint64_t fill = *(const uint64_t *)contents;
 
@@ -239,6 +244,8 @@ static void leave_buffer(struct quire_system *sys, struct quire_page *p)
 {
         struct quire_buffer *b = &sys->buffers[p->slot.buffer - 1];
 
+        must(sys, p->slot.buffer <= sys->buffer_count && b->state != QUIRE_BUF_FREE);
+        must(sys, b->live > 0);                                                /* B2 */
         for (unsigned i = 0; i < b->io.count; i++) {
                 if (b->page[i] != p)
                         continue;
@@ -255,6 +262,8 @@ void quire_store_free(struct quire_system *sys, struct quire_page *p)
 {
         bool buffered = p->slot.buffer;
 
+        must_hold(sys);
+        must(sys, !buffered || p->slot.kind >= QUIRE_SLOT_TIER);
         if (buffered)
                 leave_buffer(sys, p);
         if (p->slot.kind == QUIRE_SLOT_TIER) {
@@ -262,6 +271,7 @@ void quire_store_free(struct quire_system *sys, struct quire_page *p)
                         quire_queue_remove(sys, p);
                 quire_tier_free(sys, &p->slot);
         } else if (p->slot.kind == QUIRE_SLOT_FILE) {
+                must(sys, sys->counters.file_pages > 0);
                 sys->counters.file_pages--;
                 if (!buffered)         /* else its buffer frees the slot, when it is done */
                         quire_slot_free(sys, p->slot.file, p->slot.number);
@@ -273,6 +283,7 @@ static void get_from_buffer(struct quire_system *sys, struct quire_page *p, void
 {
         struct quire_buffer *b = &sys->buffers[p->slot.buffer - 1];
 
+        must(sys, p->slot.buffer <= sys->buffer_count && b->state != QUIRE_BUF_FREE);
         for (unsigned i = 0; i < b->io.count; i++) {
                 if (b->page[i] == p) {
                         memcpy(out, b->io.page[i], (size_t)1 << sys->shift);
@@ -287,6 +298,8 @@ enum quire_status quire_store_get(struct quire_system *sys, struct quire_page *p
 {
         uint64_t *w = out;
 
+        must_hold(sys);
+        must(sys, p->where == QUIRE_AT_SLOT && out);
         switch (p->slot.kind) {
         case QUIRE_SLOT_NONE:
         case QUIRE_SLOT_FILL:
@@ -319,6 +332,7 @@ static void page_written(struct quire_system *sys, struct quire_buffer *b, unsig
                                                .number = b->io.slot + i };
                 count_file_page(sys);
         }
+        must(sys, p->slot.kind == QUIRE_SLOT_FILE && p->slot.number == b->io.slot + i);
         p->slot.buffer = 0;
 }
 
@@ -364,9 +378,11 @@ static bool retry_buffer(struct quire_system *sys, struct quire_buffer *b)
 {
         unsigned n = 0;
 
+        must(sys, b->state == QUIRE_BUF_STUCK);
         for (unsigned i = 0; i < b->io.count; i++) {
                 if (!b->page[i])
                         continue;
+                must(sys, b->page[i]->slot.buffer == buffer_number(sys, b));   /* B1 */
                 if (n != i)
                         memcpy(buffer_page(sys, b, n), buffer_page(sys, b, i),
                                (size_t)1 << sys->shift);
@@ -390,6 +406,7 @@ static void buffer_failed(struct quire_system *sys, struct quire_buffer *b)
 {
         bool full = b->io.status == QUIRE_NO_SPACE;
 
+        must(sys, b->io.status != QUIRE_OK && b->room >= b->io.count);
         sys->counters.io_errors++;
         quire_note(sys, QUIRE_EV_IO_ERROR, 0, b->io.count, 1);
         for (unsigned i = 0; i < b->room; i++) {
@@ -425,7 +442,9 @@ void quire_store_push(struct quire_system *sys)
 {
         struct quire_buffer *b;
 
+        must_hold(sys);
         while ((b = buffer_in(sys, QUIRE_BUF_FULL))) {
+                must(sys, b->io.count && b->io.count == b->room);
                 b->state = QUIRE_BUF_GOING;
                 quire_unlock(sys);
                 sys->hops->io_start(sys->host, &b->io);
@@ -478,6 +497,7 @@ void quire_store_check(struct quire_system *sys)
                         must(sys, !b->page[k] || b->page[k]->slot.buffer == i + 1);  /* B1 */
                 }
                 must(sys, live == b->live);                                    /* B2 */
+                must(sys, b->state == QUIRE_BUF_STUCK || b->io.count <= b->room);
         }
         must(sys, going == sys->going);                                        /* B2 */
 }

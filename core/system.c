@@ -16,21 +16,29 @@ _Noreturn void quire_stop(struct quire_system *sys, const char *what, const char
 
 void *quire_alloc(struct quire_system *sys, size_t bytes)
 {
+        must_hold(sys);
+        must(sys, bytes > 0);
         return sys->hops->alloc(sys->host, bytes);
 }
 
 void quire_free(struct quire_system *sys, void *p, size_t bytes)
 {
+        must_hold(sys);
+        must(sys, p != NULL && bytes > 0);
         sys->hops->free(sys->host, p, bytes);
 }
 
 void quire_lock(struct quire_system *sys)
 {
         sys->hops->lock(sys->host);
+        must(sys, !sys->held);
+        sys->held = true;
 }
 
 void quire_unlock(struct quire_system *sys)
 {
+        must_hold(sys);
+        sys->held = false;
         sys->hops->unlock(sys->host);
 }
 
@@ -86,6 +94,13 @@ static void set_up(struct quire_system *sys, const struct quire_config *c)
         sys->budget = c->budget >> sys->shift;
         sys->commit_limit = c->commit_limit >> sys->shift;
         sys->policy = quire_policy_named(c->policy);
+        sys->held = true;
+        must(sys, sys->shift >= 12 && sys->shift <= 16);
+        must(sys, sys->mops->enter && sys->mops->take && sys->mops->drop && sys->mops->protect);
+        must(sys, sys->mops->frame_alloc && sys->mops->frame_free && sys->mops->frame_window);
+        must(sys, sys->mops->reserve && sys->mops->release && sys->mops->resume);
+        must(sys, sys->hops->stop && sys->hops->pause && sys->hops->clock);
+        must(sys, !sys->hops->compress == !sys->hops->expand);
 }
 
 enum quire_status quire_system_open(const struct quire_config *c, struct quire_system **out)
@@ -108,9 +123,11 @@ enum quire_status quire_system_open(const struct quire_config *c, struct quire_s
         if (st == QUIRE_OK) {
                 sys->audit = c->audit;
                 *out = sys;
-        } else if (sys) {
-                quire_free(sys, sys, sizeof(*sys));
+                quire_unlock(sys);
+                return QUIRE_OK;
         }
+        if (sys)
+                quire_free(sys, sys, sizeof(*sys));
         c->host_ops->unlock(c->host);
         return st;
 }
@@ -122,9 +139,12 @@ void quire_system_close(struct quire_system *sys)
 
         quire_enter(sys);
         must(sys, !sys->spaces);
+        must(sys, !sys->frames && !sys->transit && !sys->locked);
+        must(sys, !sys->counters.committed && !sys->counters.reserved);
         quire_store_close(sys);
         quire_tier_close(sys);
         quire_slots_close(sys);
+        must(sys, !sys->taken);
         quire_free(sys, sys, sizeof(*sys));
         hops->unlock(host);
 }
@@ -132,6 +152,7 @@ void quire_system_close(struct quire_system *sys)
 /* Reclaim until what is taken fits the new budget. */
 static enum quire_status shrink(struct quire_system *sys, uint64_t pages)
 {
+        must_hold(sys);
         while (sys->taken > pages) {
                 if (sys->queue[QUIRE_Q_IN].count + sys->queue[QUIRE_Q_HOT].count +
                     sys->queue[QUIRE_Q_COOL].count == 0 &&
@@ -155,6 +176,7 @@ enum quire_status quire_budget_set(struct quire_system *sys, uint64_t bytes)
         quire_enter(sys);
         st = sys->locked > pages / 2 ? QUIRE_NO_MEMORY : shrink(sys, pages);
         if (st == QUIRE_OK) {
+                must(sys, sys->taken <= pages);                                /* Y2 */
                 sys->budget = pages;
                 if (sys->tier.scratch)
                         sys->tier.most_blocks = quire_max(sys->tier.blocks,

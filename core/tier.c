@@ -80,6 +80,7 @@ static struct quire_tier_block *open_block(struct quire_system *sys, unsigned cl
         struct quire_tier_block *b;
         uint8_t *at;
 
+        must(sys, class < QUIRE_TIER_CLASSES && !t->open[class]);
         if (t->blocks >= t->most_blocks || sys->taken + t->block_frames > sys->budget)
                 return NULL;
         b = quire_alloc(sys, t->block_bytes);
@@ -104,6 +105,7 @@ static struct quire_tier_block *open_block(struct quire_system *sys, unsigned cl
 
 static void close_block(struct quire_system *sys, struct quire_tier_block *b)
 {
+        must(sys, sys->tier.blocks > 0 && sys->taken >= sys->tier.block_frames);
         unlist_block(sys, b);
         sys->tier.blocks--;
         sys->taken -= sys->tier.block_frames;
@@ -142,6 +144,8 @@ bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *
         struct piece *piece;
         size_t bytes;
 
+        must_hold(sys);
+        must(sys, p->slot.kind == QUIRE_SLOT_NONE && p->queue == QUIRE_Q_NONE);
         if (!t->scratch)
                 return false;
         bytes = sys->hops->compress(sys->host, contents, t->scratch,
@@ -155,6 +159,8 @@ bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *
         if (!b)
                 return false;
         piece = b->free;
+        must(sys, piece && piece->block == b && b->used < b->pieces);          /* C2 */
+        must(sys, bytes <= class_bytes(sys, b->class) - offsetof(struct piece, bytes));
         b->free = piece->next;
         if (++b->used == b->pieces)
                 unlist_block(sys, b);
@@ -172,6 +178,9 @@ bool quire_tier_get(struct quire_system *sys, const struct quire_slot *slot, voi
 {
         const struct piece *piece = slot->packed;
 
+        must_hold(sys);
+        must(sys, slot->kind == QUIRE_SLOT_TIER && piece->block->magic == BLOCK_MAGIC);
+
         return sys->hops->expand(sys->host, piece->bytes, slot->bytes, out);
 }
 
@@ -180,7 +189,10 @@ void quire_tier_free(struct quire_system *sys, struct quire_slot *slot)
         struct piece *piece = slot->packed;
         struct quire_tier_block *b = piece->block;
 
+        must_hold(sys);
+        must(sys, slot->kind == QUIRE_SLOT_TIER && sys->tier.bytes >= slot->bytes);
         must(sys, b->magic == BLOCK_MAGIC && b->used > 0);
+        must(sys, sys->counters.tier_pages > 0);
         sys->tier.bytes -= slot->bytes;
         sys->counters.tier_pages--;
         piece->next = b->free;

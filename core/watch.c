@@ -33,8 +33,10 @@ static void rearm(struct quire_system *sys, struct quire_page **pages, unsigned 
 
 static void reset_marks(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
+        must_hold(sys);
         rearm(sys, pages, count);
         for (unsigned i = 0; i < count; i++) {
+                must(sys, !(pages[i]->shown & QUIRE_W));
                 pages[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_WRITTEN;
                 if (pages[i]->where == QUIRE_AT_NONE && !pages[i]->flags)
                         quire_page_free(pages[i]);
@@ -49,6 +51,7 @@ static uint64_t collect(struct quire_span *span, bool reset, uint64_t *out, uint
         uint64_t at = span->index, end = at + span->count, n = 0;
         unsigned k = 0;
 
+        must(o->system, span->region->watched && limit > 0);
         while (n < limit && (p = quire_radix_next(&o->pages, at)) && p->index < end) {
                 at = p->index + 1;
                 if (!(p->flags & QUIRE_PAGE_IS_WRITTEN))
