@@ -37,8 +37,8 @@ static void print_usage(FILE *out)
                 fprintf(out, "                      %-8s  %s\n", groups[i].key, groups[i].about);
         fprintf(out,
                 "  --json FILE       write the table there too\n"
-                "  --dir DIR         where swap, data and pagefiles lie (about 6 GiB while it runs;\n"
-                "                    default: $TMPDIR or /tmp)\n"
+                "  --dir DIR         where swap, data and pagefiles lie (some 7 GiB while it\n"
+                "                    runs; default: $TMPDIR or /tmp)\n"
                 "  --quire COMMAND   the quire command, for the groups with programs\n"
                 "  --programs SCRIPT bench/programs.py, for the same\n");
 }

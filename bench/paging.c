@@ -62,6 +62,13 @@ static const struct kind *kind_of(const struct seat *seat)
         return seat->who->argument;
 }
 
+static void fill_pages(const struct seat *seat)
+{
+        const struct paged *paged = seat->state;
+        for (uint64_t i = 0; i < paged->pages; i++)
+                quire_bench_page_fill(paged->base + i * BENCH_PAGE, i, kind_of(seat)->grain);
+}
+
 /* ----------------------------------------------------- the kernel's contenders */
 
 static bool map_swapped(struct seat *seat, struct answer *answer)
@@ -74,8 +81,7 @@ static bool map_swapped(struct seat *seat, struct answer *answer)
                 return false;
         }
         (void)madvise(paged->base, paged->pages * BENCH_PAGE, MADV_NOHUGEPAGE);
-        for (uint64_t i = 0; i < paged->pages; i++)
-                quire_bench_page_fill(paged->base + i * BENCH_PAGE, i, kind_of(seat)->grain);
+        fill_pages(seat);
         return true;
 }
 
@@ -88,7 +94,8 @@ static bool map_file(struct seat *seat, struct answer *answer)
                 snprintf(answer->text, sizeof answer->text, "data file: %s", strerror(-fd));
                 return false;
         }
-        paged->base = mmap(NULL, paged->pages * BENCH_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        paged->base = mmap(NULL, paged->pages * BENCH_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+                           fd, 0);
         close(fd);
         if (paged->base == MAP_FAILED)
                 snprintf(answer->text, sizeof answer->text, "mmap: %s", strerror(errno));
@@ -158,7 +165,8 @@ static uint64_t pager_misses(const struct seat *seat)
 static bool reserve_data(struct paged *paged)
 {
         struct quire_space *space = quire_process_space(paged->own);
-        const struct quire_request request = {.bytes = paged->pages * BENCH_PAGE, .kind = QUIRE_PAGED};
+        const struct quire_request request = {.bytes = paged->pages * BENCH_PAGE,
+                                              .kind = QUIRE_PAGED};
         uint64_t va;
         if (quire_region_reserve(space, &request, &va) != QUIRE_OK ||
             quire_region_commit(space, va, request.bytes, QUIRE_R | QUIRE_W) != QUIRE_OK)
@@ -186,12 +194,11 @@ static bool map_quire(struct seat *seat, struct answer *answer)
                 snprintf(answer->text, sizeof answer->text, "cannot reserve and commit 1 GiB");
                 return false;
         }
-        for (uint64_t i = 0; i < paged->pages; i++)
-                quire_bench_page_fill(paged->base + i * BENCH_PAGE, i, kind_of(seat)->grain);
+        fill_pages(seat);
         return true;
 }
 
-static uint64_t quire_misses(const struct seat *seat)
+static uint64_t count_ours(const struct seat *seat)
 {
         struct quire_counters counters;
         const struct paged *paged = seat->state;
@@ -310,7 +317,7 @@ static void close_paged(struct seat *seat)
         &(const struct kind){.map = map_pager, .misses = pager_misses, .grain = grain_,       \
                              .buffered = buffered_, .place = place_}
 #define QUIRE(grain_, buffered_)                                                              \
-        &(const struct kind){.map = map_quire, .misses = quire_misses, .grain = grain_,       \
+        &(const struct kind){.map = map_quire, .misses = count_ours, .grain = grain_,       \
                              .buffered = buffered_, .faults = QUIRE_FAULTS_INLINE}
 #define FILE_MMAP(grain_, hint_)                                                              \
         (&(const struct kind){.map = map_file, .settle = settle_mapping, .hint = hint_,       \
@@ -388,12 +395,12 @@ void quire_bench_paging(const struct bench *bench)
 {
         struct contest full[] = {
                 {.group = "3a  1 GiB in 256 MiB, a disk below, incompressible data: per access"},
-                {.group = "3b  1 GiB in 256 MiB, a disk below, half-compressible data: per access"},
+                {.group = "3b  1 GiB in 256 MiB, a disk below, half-compressible: per access"},
                 {.group = "3c  1 GiB in 256 MiB, warm files (page cache below): per access"},
         };
         struct contest quick[] = {
                 {.group = "3a  256 MiB in 64 MiB, a disk below, incompressible data: per access"},
-                {.group = "3b  256 MiB in 64 MiB, a disk below, half-compressible data: per access"},
+                {.group = "3b  256 MiB in 64 MiB, a disk below, half-compressible: per access"},
                 {.group = "3c  256 MiB in 64 MiB, warm files (page cache below): per access"},
         };
         static const struct {
