@@ -30,13 +30,24 @@ void quire_ranges_open(struct quire_ranges *r, uint64_t first, uint64_t count, u
 
 void quire_ranges_close(struct quire_system *sys, struct quire_ranges *r)
 {
-        must_hold(sys);
-        while (r->runs.root) {
-                struct quire_node *n = r->runs.root;
+        struct quire_node *n = r->runs.root;
 
-                quire_tree_remove(&r->runs, n);
+        must_hold(sys);
+        while (n) {                        /* from the leaves upward: no rotations */
+                struct quire_node *parent = n->parent, *child = n->left ? n->left : n->right;
+
+                if (child) {
+                        n = child;
+                        continue;
+                }
+                if (parent && parent->left == n)
+                        parent->left = NULL;
+                else if (parent)
+                        parent->right = NULL;
                 quire_free(sys, run_of(n), sizeof(struct quire_run));
+                n = parent;
         }
+        r->runs.root = NULL;
 }
 
 /* The run that holds the page.  => the page is inside */

@@ -15,19 +15,21 @@ extern "C" {
 enum quire_faults {
         QUIRE_FAULTS_AUTO,       /* inline where possible */
         QUIRE_FAULTS_INLINE,     /* in the faulting thread, from SIGBUS */
-        QUIRE_FAULTS_THREAD,     /* by handler threads; system calls may touch absent pages when privileged */
+        QUIRE_FAULTS_THREAD,     /* by handler threads; when privileged, system calls may
+                                  * touch absent pages too */
 };
 
 struct quire_process_options {
         uint64_t memory;            /* bytes resident at most */
         const char *pagefile;       /* a directory (an unlinked file is made in it), a path (the
-                                     * file is made, or emptied, and kept), or null: $TMPDIR or /tmp */
+                                     * file is made, or emptied, and kept); null: $TMPDIR or /tmp */
         uint64_t pagefile_size;     /* most bytes it grows to; 0: as the disk allows */
-        uint64_t commit_limit;      /* 0: unlimited unless pagefile_size is given: then memory + pagefile_size */
+        uint64_t commit_limit;      /* 0: unlimited, or where pagefile_size is given, memory
+                                     * and pagefile_size together */
         const char *policy;         /* null: "2q" */
         enum quire_faults faults;
         bool buffered;              /* let the kernel cache the pagefile too; default: O_DIRECT */
-        unsigned tier_percent;      /* compressed pages' share of memory; 0: 50; 255: no such tier */
+        unsigned tier_percent;      /* compressed pages' share of memory; 0: 50; 255: none */
         bool audit;
 };
 
