@@ -48,7 +48,8 @@ static int run_sample(const char *arguments, char *out, size_t room)
         size_t got = 0;
         FILE *pipe;
 
-        snprintf(command, sizeof command, "QUIRE_SEED=77 QUIRE_SAMPLE=1 '%s' %s 2>&1", self, arguments);
+        snprintf(command, sizeof command, "QUIRE_SEED=77 QUIRE_SAMPLE=1 '%s' %s 2>&1",
+                 self, arguments);
         fflush(stdout);
         pipe = popen(command, "r");
         if (!pipe)

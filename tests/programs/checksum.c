@@ -90,7 +90,7 @@ static uint64_t pass(struct half *h, size_t index, uint64_t state, int writes)
                 if (writes) {
                         p[i] = value;
                 } else if (p[i] != value) {
-                        fprintf(stderr, "checksum: block %zu, word %zu: %#llx where %#llx was written\n",
+                        fprintf(stderr, "checksum: block %zu, word %zu: %#llx instead of %#llx\n",
                                 index, w, (unsigned long long)p[i], (unsigned long long)value);
                         exit(1);
                 }

@@ -148,7 +148,7 @@ def load(client, first, count):
 
 
 def work(server, count):
-    """The whole session; what it showed."""
+    """All of it, from the first command to the end; what it showed."""
     began = time.monotonic()
     load(server.client, 0, count // 2)
     at_fork = server.client.one('DEBUG', 'DIGEST')
