@@ -443,6 +443,7 @@ struct quire_system {
         struct quire_buffer *buffers;           /* [I] */
         unsigned buffer_count, buffer_pages;    /* [I] */
         unsigned going;                         /* [s] buffers FULL or GOING */
+        uint64_t settled;                       /* [s] transfers that were handed back so far */
         uint64_t headroom;                      /* [I] frames that only the tier may take */
         unsigned file_failures[QUIRE_FILES];    /* [s] failed writes in a row */
         bool storage_full;                      /* [s] said so once */

@@ -151,9 +151,12 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
         return gone;
 }
 
-/* Others have pages in transit that may free something when they arrive. */
-static enum quire_status wait_for_others(struct quire_system *sys)
+/* Others have pages in transit that may free something when they arrive, or
+ * took in a transfer of ours while the lock was dropped. */
+static enum quire_status wait_for_others(struct quire_system *sys, uint64_t settled)
 {
+        if (sys->settled != settled)
+                return QUIRE_OK;
         if (!sys->transit)
                 return QUIRE_NO_MEMORY;
         quire_wait_settled(sys);
@@ -164,6 +167,7 @@ enum quire_status quire_reclaim(struct quire_system *sys)
 {
         struct quire_page *victims[BATCH];
         unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
+        uint64_t settled = sys->settled;
         unsigned n, gone;
 
         must_hold(sys);
@@ -175,11 +179,11 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 quire_store_settle(sys, false);
         else
                 quire_store_push(sys);
-        if (gone)
+        if (gone || sys->settled != settled)
                 return QUIRE_OK;
         if (n && quire_store_settle(sys, true))
                 return QUIRE_OK;
-        return wait_for_others(sys);
+        return wait_for_others(sys, settled);
 }
 
 /* BUSY for a moment: let pages in transit arrive. */

@@ -431,6 +431,7 @@ static void finish_buffer(struct quire_system *sys, struct quire_io *io)
 
         must(sys, b->state == QUIRE_BUF_GOING && sys->going > 0);
         sys->going--;
+        sys->settled++;
         if (io->status == QUIRE_OK)
                 buffer_written(sys, b);
         else
