@@ -1,0 +1,519 @@
+/*
+ * arena.c - where ranges lie in the process.
+ *
+ *   arena    one large readable and writable mapping, registered with the
+ *            userfaultfd once.  Reserving inside it is the core's bookkeeping
+ *            alone: no kernel mapping comes or goes, whatever the number of
+ *            regions, protections and guards.
+ *   plain    one large inaccessible mapping, not registered.  Delegating inside
+ *            it is bookkeeping too; access comes with delegate_protect.
+ *   chunks   what was asked for at other addresses, or against the grain of a
+ *            zone (a paged range inside plain, a delegated one inside the
+ *            arena).  Neighbours of one kind are one chunk, as their mappings
+ *            are one to the kernel.
+ *
+ * A range may run across zones; it is handled piece by piece, and a piece that
+ * fails undoes those before it.
+ *
+ * Lock: L.  quire_chunk_find and the predicates are for any context: they read
+ * the rows under a sequence count and touch no lock.
+ *
+ * Invariants
+ *   A1  Rows ascend, are disjoint and not empty; rows of one kind (views apart)
+ *       never touch.
+ *   A2  Everything in the arena outside CHUNK_PLAIN rows is readable, writable
+ *       and registered; so are CHUNK_PAGED rows and the pool (MOVE wants the
+ *       same protection on both sides).
+ */
+#include "internal.h"
+#include "sys.h"
+#include "uffd.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+#define ARENA_LEAST ((uint64_t)64 << 20)
+#define ANONYMOUS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+#if defined(__SANITIZE_THREAD__)
+#define TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TSAN 1
+#endif
+#endif
+#ifdef TSAN
+#define ARENA_MOST ((uint64_t)64 << 30)     /* the tool's own address layout has no more */
+#else
+#define ARENA_MOST ((uint64_t)1 << 40)
+#endif
+
+/* ------------------------------------------------------------------ rows */
+
+/* The row that holds va, or the first after it; count when there is none. */
+static uint32_t seek_row(const struct chunks *c, uint64_t va)
+{
+        uint32_t low = 0, high = c->count;
+
+        while (low < high) {
+                uint32_t mid = (low + high) / 2;
+                if (c->row[mid].first + (c->row[mid].pages << PAGE_SHIFT) <= va)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return low;
+}
+
+bool quire_chunk_find(const struct quire_linux *l, uint64_t va, struct chunk *out)
+{
+        const struct chunks *c = &l->chunks;
+        uint32_t before;
+        bool found;
+
+        do {
+                before = LOAD(&c->sequence);
+                uint32_t at = seek_row(c, va);
+                found = at < c->count && c->row[at].first <= va;
+                if (found)
+                        *out = c->row[at];
+                __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        } while (before & 1 || before != LOAD(&c->sequence));
+        return found;
+}
+
+static void begin_rows(struct chunks *c)
+{
+        STORE(&c->sequence, c->sequence + 1);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void end_rows(struct chunks *c)
+{
+        STORE(&c->sequence, c->sequence + 1);
+}
+
+/* Room for `more' rows.  The old rows stay readable for whoever is reading
+ * them; they are as much again at most. */
+static bool grow_rows(struct quire_linux *l, uint32_t more)
+{
+        struct chunks *c = &l->chunks;
+
+        if (c->count + more <= c->room)
+                return true;
+        uint32_t room = c->room ? c->room * 2 : 64;
+        struct chunk *row = quire_lodging_alloc(&l->lodging, room * sizeof(*row));
+        if (!row)
+                return false;
+        if (c->count)
+                memcpy(row, c->row, c->count * sizeof(*row));
+        begin_rows(c);
+        c->row = row;
+        c->room = room;
+        end_rows(c);
+        return true;
+}
+
+static bool same_kind(const struct chunk *a, const struct chunk *b)
+{
+        return a->kind == b->kind && a->kind != CHUNK_VIEW;
+}
+
+/* => grow_rows(l, 1) held; the range is in no row. */
+static void insert_row(struct chunks *c, const struct chunk *new)
+{
+        uint32_t at = seek_row(c, new->first);
+        uint64_t end = new->first + (new->pages << PAGE_SHIFT);
+        struct chunk *low = at ? &c->row[at - 1] : NULL;
+        struct chunk *high = at < c->count ? &c->row[at] : NULL;
+
+        begin_rows(c);
+        bool joins_low = low && same_kind(low, new) &&
+                         low->first + (low->pages << PAGE_SHIFT) == new->first;
+        bool joins_high = high && same_kind(high, new) && high->first == end;
+        if (joins_low) {
+                low->pages += new->pages;
+                if (joins_high) {
+                        low->pages += high->pages;
+                        c->count--;
+                        memmove(high, high + 1, (c->count - at) * sizeof(*high));
+                }
+        } else if (joins_high) {
+                high->first = new->first;
+                high->pages += new->pages;
+        } else {
+                memmove(&c->row[at + 1], &c->row[at], (c->count - at) * sizeof(*new));
+                c->row[at] = *new;
+                c->count++;
+        }
+        end_rows(c);
+}
+
+/* Take [first, pages) out of the row `at', which holds all of it.
+ * => grow_rows(l, 1) held. */
+static void remove_row(struct chunks *c, uint32_t at, uint64_t first, uint64_t pages)
+{
+        struct chunk *row = &c->row[at];
+        uint64_t before = (first - row->first) >> PAGE_SHIFT;
+        uint64_t after = row->pages - before - pages;
+
+        begin_rows(c);
+        if (before && after) {
+                memmove(row + 1, row, (c->count - at) * sizeof(*row));
+                c->count++;
+                row[1].first = first + (pages << PAGE_SHIFT);
+                row[1].index += before + pages;
+                row[1].pages = after;
+                row->pages = before;
+        } else if (before) {
+                row->pages = before;
+        } else if (after) {
+                row->first = first + (pages << PAGE_SHIFT);
+                row->index += pages;
+                row->pages = after;
+        } else {
+                c->count--;
+                memmove(row, row + 1, (c->count - at) * sizeof(*row));
+        }
+        end_rows(c);
+}
+
+/* ------------------------------------------------------------ predicates */
+
+static bool in_zone(uint64_t va, uint64_t first, uint64_t bytes)
+{
+        return va - first < bytes;
+}
+
+/* Is an access here one that the userfaultfd reports? */
+bool quire_arena_paged(const struct quire_linux *l, uint64_t va)
+{
+        struct chunk c;
+
+        if (LOAD(&l->chunks.count) && quire_chunk_find(l, va, &c))
+                return c.kind != CHUNK_PLAIN;
+        return in_zone(va, l->arena, l->arena_bytes);
+}
+
+/* Is it memory whose protection the host kernel enforces for us? */
+bool quire_arena_plain(const struct quire_linux *l, uint64_t va)
+{
+        struct chunk c;
+
+        if (LOAD(&l->chunks.count) && quire_chunk_find(l, va, &c))
+                return c.kind == CHUNK_PLAIN;
+        return in_zone(va, l->plain, l->plain_bytes);
+}
+
+/* --------------------------------------------------------------- mapping */
+
+static int kind_protection(enum chunk_kind kind)
+{
+        return kind == CHUNK_PLAIN ? PROT_NONE : PROT_READ | PROT_WRITE;
+}
+
+/* The mapping itself, over whatever is there when `over'; a view is of its
+ * store's file.  -EEXIST: something is there.  Where it failed, it changed
+ * nothing: the range may well be somebody else's. */
+static long map_bare(const struct chunk *c, bool over)
+{
+        uint64_t bytes = c->pages << PAGE_SHIFT;
+        int flags = over ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+        long at;
+
+        if (c->kind == CHUNK_VIEW)
+                at = quire_view_map(c, flags);
+        else
+                at = sys_mmap(c->first, bytes, kind_protection(c->kind), ANONYMOUS | flags, -1, 0);
+        if (at < 0 || (uint64_t)at == c->first)
+                return at < 0 ? at : 0;
+        /* A kernel before 4.17 takes the flag for a hint. */
+        (void)sys_munmap((uint64_t)at, bytes);
+        return -EEXIST;
+}
+
+static long watch_piece(struct quire_linux *l, const struct chunk *c)
+{
+        if (c->kind == CHUNK_PLAIN)
+                return 0;
+        if (c->kind == CHUNK_VIEW)
+                return quire_view_watch(l, c);
+        (void)sys_madvise(c->first, c->pages << PAGE_SHIFT, MADV_NOHUGEPAGE);
+        return quire_uffd_watch_over(l, c->first, c->pages << PAGE_SHIFT);
+}
+
+/* Put back what a chunk at this place stood on: its zone, or nothing. */
+static void unmap_piece(struct quire_linux *l, uint64_t first, uint64_t pages)
+{
+        struct chunk zone = { first, pages, CHUNK_PAGED, NULL, 0 };
+
+        if (in_zone(first, l->plain, l->plain_bytes))
+                zone.kind = CHUNK_PLAIN;
+        else if (!in_zone(first, l->arena, l->arena_bytes)) {
+                (void)sys_munmap(first, pages << PAGE_SHIFT);
+                return;
+        }
+        /* Only the lack of kernel memory could refuse this; the range would
+         * then stay as the chunk was, which nobody uses until it is claimed. */
+        if (!map_bare(&zone, true))
+                (void)watch_piece(l, &zone);
+}
+
+static long map_piece(struct quire_linux *l, const struct chunk *c, bool over)
+{
+        long failed = map_bare(c, over);
+
+        if (failed)
+                return failed;
+        failed = watch_piece(l, c);
+        if (failed)
+                unmap_piece(l, c->first, c->pages);
+        return failed;
+}
+
+/* How far the zone (or the space between zones) that va lies in goes on. */
+static uint64_t piece_pages(const struct quire_linux *l, uint64_t va, uint64_t pages)
+{
+        const uint64_t edge[4] = { l->arena, l->arena + l->arena_bytes, l->plain,
+                                   l->plain + l->plain_bytes };
+        uint64_t end = va + (pages << PAGE_SHIFT);
+
+        for (unsigned i = 0; i < 4; i++)
+                if (edge[i] > va && edge[i] < end)
+                        end = edge[i];
+        return (end - va) >> PAGE_SHIFT;
+}
+
+static enum chunk_kind zone_kind(const struct quire_linux *l, uint64_t va)
+{
+        if (in_zone(va, l->arena, l->arena_bytes))
+                return CHUNK_PAGED;
+        return in_zone(va, l->plain, l->plain_bytes) ? CHUNK_PLAIN : 0;
+}
+
+/* Give back [va, pages): chunks lose it, and their mappings with it. */
+static void surrender(struct quire_linux *l, uint64_t va, uint64_t pages)
+{
+        uint64_t end = va + (pages << PAGE_SHIFT);
+        struct chunks *c = &l->chunks;
+
+        for (;;) {
+                uint32_t at = seek_row(c, va);
+                if (at == c->count || c->row[at].first >= end)
+                        return;
+                /* Splitting a row wants room; without it the tail goes with the
+                 * rest of the row when that is released. */
+                struct chunk row = c->row[at];
+                uint64_t row_end = row.first + (row.pages << PAGE_SHIFT);
+                uint64_t first = row.first > va ? row.first : va;
+                uint64_t n = ((row_end < end ? row_end : end) - first) >> PAGE_SHIFT;
+                if (!grow_rows(l, 1))
+                        return;
+                remove_row(c, at, first, n);
+                while (n) {
+                        uint64_t here = piece_pages(l, first, n);
+                        unmap_piece(l, first, here);
+                        first += here << PAGE_SHIFT;
+                        n -= here;
+                }
+        }
+}
+
+static enum quire_status errno_status(long failed)
+{
+        return failed == -EEXIST ? QUIRE_CONFLICT : QUIRE_NO_MEMORY;
+}
+
+/* Make the range one of `kind', wherever it lies; nothing where the zone is
+ * so already. */
+static enum quire_status claim(struct quire_linux *l, const struct chunk *want,
+                               struct quire_range *obstacle)
+{
+        struct chunk piece = *want;
+        uint64_t left = want->pages;
+
+        if (want->first >= VA_END || left > (VA_END - want->first) >> PAGE_SHIFT)
+                return QUIRE_INVALID;
+        while (left) {
+                piece.pages = piece_pages(l, piece.first, left);
+                enum chunk_kind zone = zone_kind(l, piece.first);
+                long failed = 0;
+
+                if (zone != want->kind) {
+                        failed = grow_rows(l, 1) ? map_piece(l, &piece, zone != 0) : -ENOMEM;
+                        if (!failed)
+                                insert_row(&l->chunks, &piece);
+                }
+                if (failed) {
+                        surrender(l, want->first, want->pages - left);
+                        if (failed == -EEXIST && obstacle)
+                                quire_maps_obstacle(l, piece.first, piece.pages, obstacle);
+                        return errno_status(failed);
+                }
+                piece.first += piece.pages << PAGE_SHIFT;
+                piece.index += piece.pages;
+                left -= piece.pages;
+        }
+        return QUIRE_OK;
+}
+
+/* ------------------------------------------------------------ operations */
+
+enum quire_status quire_linux_space_open(struct quire_machine *m, void *owner,
+                                         struct quire_mspace **out)
+{
+        struct quire_linux *l = linux_of(m);
+
+        /* There is one address space in a process, and one owner of its faults. */
+        if (l->space.owner)
+                return QUIRE_UNSUPPORTED;
+        l->space.l = l;
+        STORE(&l->space.owner, owner);
+        *out = &l->space;
+        return QUIRE_OK;
+}
+
+void quire_linux_space_close(struct quire_mspace *s)
+{
+        STORE(&s->owner, (void *)0);
+}
+
+enum quire_status quire_linux_reserve(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                      struct quire_store *store, uint64_t first,
+                                      struct quire_range *obstacle)
+{
+        struct chunk want = { va, pages, store ? CHUNK_VIEW : CHUNK_PAGED, store, first };
+
+        return claim(s->l, &want, obstacle);
+}
+
+void quire_linux_release(struct quire_mspace *s, uint64_t va, uint64_t pages)
+{
+        quire_linux_drop(s, va, pages);
+        surrender(s->l, va, pages);
+}
+
+enum quire_status quire_linux_delegate(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                       struct quire_range *obstacle)
+{
+        struct chunk want = { va, pages, CHUNK_PLAIN, NULL, 0 };
+
+        return claim(s->l, &want, obstacle);
+}
+
+enum quire_status quire_linux_delegate_protect(struct quire_mspace *s, uint64_t va,
+                                               uint64_t pages, unsigned access)
+{
+        int prot = (access & QUIRE_R ? PROT_READ : 0) | (access & QUIRE_W ? PROT_WRITE : 0) |
+                   (access & QUIRE_X ? PROT_EXEC : 0);
+        (void)s;
+        return sys_mprotect(va, pages << PAGE_SHIFT, prot) ? QUIRE_NO_MEMORY : QUIRE_OK;
+}
+
+void quire_linux_delegate_discard(struct quire_mspace *s, uint64_t va, uint64_t pages)
+{
+        (void)s;
+        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+}
+
+void quire_linux_delegate_release(struct quire_mspace *s, uint64_t va, uint64_t pages)
+{
+        struct quire_linux *l = s->l;
+
+        while (pages) {
+                uint64_t here = piece_pages(l, va, pages);
+                if (zone_kind(l, va) == CHUNK_PLAIN)
+                        unmap_piece(l, va, here);
+                else
+                        surrender(l, va, here);
+                va += here << PAGE_SHIFT;
+                pages -= here;
+        }
+}
+
+/* ---------------------------------------------------------- open, close */
+
+/* How much address space one zone may ask for without starving the program. */
+static uint64_t zone_most(const struct quire_linux *l)
+{
+        struct rlimit limit;
+        uint64_t most = l->can & CAN_LARGE_ARENA ? ARENA_MOST : ARENA_LEAST;
+        char strict = '0';
+        int fd = (int)sys_open("/proc/sys/vm/overcommit_memory", 0, 0);
+
+        if (fd >= 0) {
+                (void)sys_read(fd, &strict, 1);
+                (void)sys_close(fd);
+        }
+        /* Strict accounting charges the whole of a private writable mapping. */
+        if (strict == '2' && most > l->setup.memory * 8)
+                most = l->setup.memory * 8;
+        if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY &&
+            most > limit.rlim_cur / 8)
+                most = limit.rlim_cur / 8;
+        return most > ARENA_LEAST ? most & ~(ARENA_LEAST - 1) : ARENA_LEAST;
+}
+
+static uint64_t map_zone(uint64_t most, enum chunk_kind kind, uint64_t *bytes)
+{
+        for (*bytes = most; *bytes >= ARENA_LEAST; *bytes = *bytes / 2 & ~(PAGE - 1)) {
+                long at = sys_mmap(0, *bytes, kind_protection(kind), ANONYMOUS, -1, 0);
+                if (at > 0)
+                        return (uint64_t)at;
+        }
+        *bytes = 0;
+        return 0;
+}
+
+enum quire_status quire_arena_open(struct quire_linux *l)
+{
+        uint64_t most = zone_most(l);
+
+        l->arena = map_zone(most, CHUNK_PAGED, &l->arena_bytes);
+        l->plain = map_zone(most, CHUNK_PLAIN, &l->plain_bytes);
+        l->zeroes = (uint64_t)sys_mmap(0, QUIRE_RUN_MAX * PAGE, PROT_READ | PROT_WRITE, ANONYMOUS,
+                                       -1, 0);
+        if (!l->arena || !l->plain || (int64_t)l->zeroes < 0)
+                return QUIRE_NO_MEMORY;
+        (void)sys_madvise(l->zeroes, QUIRE_RUN_MAX * PAGE, MADV_NOHUGEPAGE);
+        (void)sys_madvise(l->arena, l->arena_bytes, MADV_NOHUGEPAGE);
+        /* Read once, so that copying from them never faults. */
+        for (unsigned i = 0; i < QUIRE_RUN_MAX; i++)
+                (void)*(volatile char *)(uintptr_t)(l->zeroes + i * PAGE);
+        if (quire_uffd_watch_over(l, l->arena, l->arena_bytes))
+                return QUIRE_UNSUPPORTED;
+        l->abilities.paged = (struct quire_range){ l->arena, l->arena_bytes >> PAGE_SHIFT };
+        l->abilities.plain = (struct quire_range){ l->plain, l->plain_bytes >> PAGE_SHIFT };
+        return QUIRE_OK;
+}
+
+/* The paged ranges once more, for a userfaultfd that replaces the old one. */
+bool quire_arena_adopt(struct quire_linux *l)
+{
+        struct chunks *c = &l->chunks;
+        long failed = quire_uffd_watch_over(l, l->arena, l->arena_bytes);
+
+        for (uint32_t i = 0; !failed && i < c->count; i++) {
+                struct chunk *row = &c->row[i];
+                if (row->kind == CHUNK_PLAIN && zone_kind(l, row->first) == CHUNK_PAGED)
+                        quire_uffd_unregister(l->uffd, row->first, row->pages << PAGE_SHIFT);
+                failed = watch_piece(l, row);
+        }
+        return !failed;
+}
+
+void quire_arena_close(struct quire_linux *l)
+{
+        if (l->arena_bytes)
+                (void)sys_munmap(l->arena, l->arena_bytes);
+        if (l->plain_bytes)
+                (void)sys_munmap(l->plain, l->plain_bytes);
+        if (l->zeroes && (int64_t)l->zeroes > 0)
+                (void)sys_munmap(l->zeroes, QUIRE_RUN_MAX * PAGE);
+        l->arena_bytes = l->plain_bytes = 0;
+}

@@ -1,0 +1,321 @@
+/*
+ * enter.c - translations: showing frames, hiding them, narrowing and widening.
+ *
+ * A page is shown in one of three ways:
+ *
+ *   zero   a frame that has no page yet: COPY from a row of zeroes, so that its
+ *          page comes into being at the address itself;
+ *   move   a writable frame's page moves there from its slot (nothing is
+ *          copied, the slot becomes empty);
+ *   copy   a read-only frame's contents are copied with the write protection
+ *          on, since MOVE drops it and no call does both; the slot is stale.
+ *
+ * MOVE must interrupt every processor that runs a thread of ours, COPY none:
+ * with a second busy thread one MOVE costs 6-10 us, a COPY 1.1 us; alone MOVE
+ * costs 0.8 us and spares the page's later release.  So single pages go the way
+ * that was cheaper of late, as measured, and long runs always move.
+ *
+ * Hiding keeps contents: pages MOVE to empty slots.  The kernel refuses (EBUSY)
+ * to move a page that a forked process shares or a device has pinned, and old
+ * kernels can not move at all: then the range is write-protected, copied to
+ * slots and dropped.  Where there is no write protection either, the mapping
+ * itself is made read-only for that moment.
+ *
+ * Lock: L.  Signal context: yes; no allocation, no waiting.
+ *
+ * Invariant
+ *   E1  At return every frame named is SHOWN (enter) or HELD (take), or none
+ *       has changed.  A page hidden and shown again on the way may have lost
+ *       its write permission, which the core gives again when asked (M2).
+ */
+#include "internal.h"
+#include "sys.h"
+#include "uffd.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MOVE_RUN 8u              /* from here on one interruption pays */
+#define REPEAT 64u               /* single pages between two looks at the dearer way */
+#define DEAREST 60000u           /* ticks beyond which a sample says nothing but "preempted" */
+
+/* ------------------------------------------------------------------ costs */
+
+static uint32_t ticks(void)
+{
+        return (uint32_t)__builtin_ia32_rdtsc();
+}
+
+static void note_cost(uint32_t *average, uint32_t began)
+{
+        uint32_t sample = ticks() - began;
+
+        if (sample > DEAREST)
+                sample = DEAREST;
+        *average = *average ? *average - *average / 8 + sample / 8 : sample;
+}
+
+static bool move_pays(struct quire_linux *l, uint64_t pages)
+{
+        struct costs *c = &l->costs;
+
+        if (!(l->can & CAN_MOVE))
+                return false;
+        if (pages >= MOVE_RUN || !c->move)
+                return true;
+        bool cheaper = c->move <= c->copy + c->copy / 2;
+        if (++c->since < REPEAT)
+                return cheaper && c->copy;
+        c->since = 0;
+        return !cheaper;
+}
+
+/* ---------------------------------------------------------------- showing */
+
+struct run {
+        uint64_t va;
+        const quire_frame *frames;
+        uint64_t pages;
+        bool writable;
+};
+
+static void mark_shown(struct pool *p, const struct run *r, uint64_t from, uint64_t to)
+{
+        for (uint64_t i = from; i < to; i++)
+                frame_set(p, r->frames[i], FRAME_SHOWN, 0);
+}
+
+static long copy_in(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t pages,
+                    bool writable, uint64_t *done)
+{
+        bool wp = !writable && l->can & CAN_WP;
+        return quire_uffd_copy(l, to, from, pages, wp, done);
+}
+
+/* Frames without a page.  One page may come from a stale slot instead. */
+static long show_zero(struct quire_linux *l, const struct run *r, uint64_t *done)
+{
+        struct pool *p = &l->pool;
+        uint32_t began;
+        long failed;
+
+        if (r->pages == 1 && r->writable && p->stales && move_pays(l, 1)) {
+                uint32_t slot = quire_pool_reuse(p);
+                memset((void *)(uintptr_t)slot_va(p, slot), 0, PAGE);
+                began = ticks();
+                if (!quire_uffd_move(l, r->va, slot_va(p, slot), 1, done)) {
+                        note_cost(&l->costs.move, began);
+                        quire_pool_emptied(p, slot);
+                        mark_shown(p, r, 0, 1);
+                        return 0;
+                }
+                quire_pool_staled(l, slot);
+        }
+        began = ticks();
+        failed = copy_in(l, r->va, l->zeroes, r->pages, r->writable, done);
+        if (r->pages == 1 && !failed)
+                note_cost(&l->costs.copy, began);
+        mark_shown(p, r, 0, *done);
+        return failed;
+}
+
+/* Frames that lie in consecutive slots. */
+static long show_held(struct quire_linux *l, const struct run *r, uint64_t *done)
+{
+        struct pool *p = &l->pool;
+        uint32_t slot = frame_slot(p, r->frames[0]);
+        uint32_t began = ticks();
+        uint64_t more = 0;
+        long failed;
+
+        *done = 0;
+        if ((r->writable || !(l->can & CAN_WP)) && move_pays(l, r->pages)) {
+                failed = quire_uffd_move(l, r->va, slot_va(p, slot), r->pages, done);
+                if (r->pages == 1 && !failed)
+                        note_cost(&l->costs.move, began);
+                for (uint64_t i = 0; i < *done; i++)
+                        quire_pool_emptied(p, slot + (uint32_t)i);
+                mark_shown(p, r, 0, *done);
+                if (!failed)
+                        return 0;
+                began = ticks();
+        }
+        failed = copy_in(l, r->va + (*done << PAGE_SHIFT), slot_va(p, slot + (uint32_t)*done),
+                         r->pages - *done, r->writable, &more);
+        if (r->pages == 1 && !failed)
+                note_cost(&l->costs.copy, began);
+        mark_shown(p, r, *done, *done + more);
+        for (uint64_t i = *done; i < *done + more; i++)
+                quire_pool_staled(l, slot + (uint32_t)i);
+        *done += more;
+        return failed;
+}
+
+/* How many frames from the first on can be shown with one call. */
+static uint64_t alike(const struct pool *p, const quire_frame *frames, uint64_t pages)
+{
+        enum frame_state state = frame_state(p, frames[0]);
+        uint64_t n = 1;
+
+        while (n < pages && frame_state(p, frames[n]) == state &&
+               (state == FRAME_LAZY ||
+                frame_slot(p, frames[n]) == frame_slot(p, frames[n - 1]) + 1))
+                n++;
+        return n;
+}
+
+enum quire_status quire_linux_enter(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                    const quire_frame *frames, unsigned access)
+{
+        struct quire_linux *l = s->l;
+        uint64_t at = 0;
+
+        quire_bars_lift(l, va, pages);
+        if (frames[0] & STORE_FRAME)
+                return quire_view_enter(l, va, pages, access);
+        while (at < pages) {
+                struct run r = { va + (at << PAGE_SHIFT), frames + at, 0, access & QUIRE_W };
+                uint64_t done = 0;
+
+                r.pages = alike(&l->pool, r.frames, pages - at);
+                long failed = frame_state(&l->pool, r.frames[0]) == FRAME_LAZY
+                                      ? show_zero(l, &r, &done)
+                                      : show_held(l, &r, &done);
+                at += done;
+                if (failed) {
+                        if (at && quire_linux_take(s, va, at, frames))
+                                quire_linux_stop(l, "pages shown can not be taken back");
+                        return QUIRE_NO_MEMORY;
+                }
+        }
+        return QUIRE_OK;
+}
+
+/* ----------------------------------------------------------------- hiding */
+
+static void mark_held(struct pool *p, const quire_frame *frames, uint32_t slot, uint64_t n)
+{
+        for (uint64_t i = 0; i < n; i++)
+                frame_set(p, frames[i], FRAME_HELD, slot + (uint32_t)i);
+}
+
+/* Write-protect by the mapping, where the userfaultfd can not. */
+static long bar_writers(struct quire_linux *l, uint64_t va, uint64_t pages, bool bar)
+{
+        if (l->can & CAN_WP)
+                return bar ? quire_uffd_protect(l, va, pages, true) : 0;
+        return sys_mprotect(va, pages << PAGE_SHIFT, bar ? PROT_READ : PROT_READ | PROT_WRITE);
+}
+
+/* Is every page of the range shown?  Copying from a hole would fault into
+ * ourselves. */
+static bool all_present(uint64_t va, uint64_t pages)
+{
+        unsigned char in[QUIRE_RUN_MAX];
+
+        if (sys_call3(SYS_mincore, (long)va, (long)(pages << PAGE_SHIFT), sys_address(in)))
+                return false;
+        for (uint64_t i = 0; i < pages; i++)
+                if (!(in[i] & 1))
+                        return false;
+        return true;
+}
+
+/* Copy pages out to claimed slots and drop them.  0, or nothing changed. */
+static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uint32_t slot)
+{
+        uint64_t done;
+        long failed;
+
+        if (!all_present(va, pages))
+                return -ENOENT;
+        failed = bar_writers(l, va, pages, true);
+        if (failed)
+                return failed;
+        failed = quire_uffd_copy(l, slot_va(&l->pool, slot), va, pages, false, &done);
+        if (failed)
+                (void)sys_madvise(slot_va(&l->pool, slot), pages << PAGE_SHIFT, MADV_DONTNEED);
+        else
+                (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+        /* What was protected stays so: the core grants it again when asked. */
+        if (bar_writers(l, va, pages, false))
+                quire_linux_stop(l, "a paged range can not be made writable again");
+        return failed;
+}
+
+/* Put pages back where they were; they come back read-only, so that no write
+ * goes unnoticed. */
+static void show_again(struct quire_linux *l, uint64_t va, uint32_t slot, uint64_t pages)
+{
+        uint64_t done;
+
+        if (!pages)
+                return;
+        if (quire_uffd_copy(l, va, slot_va(&l->pool, slot), pages, l->can & CAN_WP, &done))
+                quire_linux_stop(l, "a page taken can not be shown again");
+        for (uint64_t i = 0; i < pages; i++)
+                quire_pool_staled(l, slot + (uint32_t)i);
+}
+
+/* Hide a run into consecutive slots that are claimed. */
+static long hide_run(struct quire_linux *l, uint64_t va, uint64_t pages,
+                     const quire_frame *frames, uint32_t slot)
+{
+        uint64_t done = 0;
+        long failed = -EBUSY;
+
+        if (l->can & CAN_MOVE)
+                failed = quire_uffd_move(l, slot_va(&l->pool, slot), va, pages, &done);
+        if (failed == -EBUSY)
+                failed = hide_by_copy(l, va + (done << PAGE_SHIFT), pages - done,
+                                      slot + (uint32_t)done);
+        if (failed) {
+                show_again(l, va, slot, done);
+                for (uint64_t i = done; i < pages; i++)
+                        quire_pool_emptied(&l->pool, slot + (uint32_t)i);
+                return failed;
+        }
+        mark_held(&l->pool, frames, slot, pages);
+        return 0;
+}
+
+enum quire_status quire_linux_take(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                   const quire_frame *frames)
+{
+        struct quire_linux *l = s->l;
+        uint64_t at = 0;
+
+        quire_bars_lift(l, va, pages);
+        if (frames[0] & STORE_FRAME)
+                return quire_view_take(l, va, pages);
+        while (at < pages) {
+                uint32_t got, slot = quire_pool_claim(&l->pool, (uint32_t)(pages - at), &got);
+                long failed = slot == NO_SLOT
+                                      ? -ENOMEM
+                                      : hide_run(l, va + (at << PAGE_SHIFT), got, frames + at, slot);
+                if (failed) {
+                        /* The runs before this one go back, the last first. */
+                        while (at--) {
+                                show_again(l, va + (at << PAGE_SHIFT),
+                                           frame_slot(&l->pool, frames[at]), 1);
+                                frame_set(&l->pool, frames[at], FRAME_SHOWN, 0);
+                        }
+                        return failed == -ENOENT ? QUIRE_NOT_PRESENT : QUIRE_NO_MEMORY;
+                }
+                at += got;
+        }
+        return QUIRE_OK;
+}
+
+void quire_linux_drop(struct quire_mspace *s, uint64_t va, uint64_t pages)
+{
+        quire_bars_lift(s->l, va, pages);
+        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+}
+
+void quire_linux_protect(struct quire_mspace *s, uint64_t va, uint64_t pages, unsigned access)
+{
+        quire_bars_lift(s->l, va, pages);
+        if (s->l->can & CAN_WP)
+                (void)quire_uffd_protect(s->l, va, pages, !(access & QUIRE_W));
+}

@@ -1,0 +1,314 @@
+/*
+ * internal.h - what the files of the Linux machine share.
+ *
+ *   process.c        opens everything; with fork.c the only file that calls the
+ *                    core otherwise than by quire_fault()
+ *   machine.c        the operations in two tables, open and close
+ *   arena.c          where ranges lie: arena, plain zone, chunks
+ *   pool.c           frames, and the slots that hold their contents
+ *   enter.c          translations: enter, protect, take, drop
+ *   store.c          stores and their views
+ *   watch.c          written pages of delegated ranges
+ *   descriptor.c     userfaultfd: opening, probing, the ioctls
+ *   faults.c         a fault's way to the core and back, inline
+ *   thread.c         the same by handler threads
+ *   signal.c         our signal handlers, and whose place they took
+ *   lodging.c lock.c maps.c     records, the lock, obstacles
+ *   host.c pagefile.c ring.c    the host: time, words, compression, transfers
+ *   probe.c fork.c
+ *
+ * Locks.  L: the core's lock (host_ops.lock), which the core holds around every
+ * machine call.  [L] needs it; [I] is fixed from open on; [a] is atomic.  All
+ * locks are of one kind, which blocks the thread's signals while it is held: a
+ * signal handler that touches paged memory enters the core, and must not find
+ * its own thread inside.
+ */
+#ifndef QUIRE_LINUX_INTERNAL_H
+#define QUIRE_LINUX_INTERNAL_H
+#include "bare.h"
+#include "pool.h"
+
+#define PAGE_SHIFT 12
+#define PAGE ((uint64_t)1 << PAGE_SHIFT)
+#define VA_END 0x7ffffffff000ull
+#define STORE_FRAME ((quire_frame)1 << 63)
+
+#define LOAD(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define STORE(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+/* What there is to work with: bits of quire_linux.can, named in probe.c. */
+enum {
+        CAN_UFFD = 1 << 0,
+        CAN_PRIVILEGED = 1 << 1,     /* system calls may touch absent pages */
+        CAN_INLINE = 1 << 2,
+        CAN_THREAD = 1 << 3,
+        CAN_MOVE = 1 << 4,
+        CAN_WP = 1 << 5,
+        CAN_STORES = 1 << 6,
+        CAN_WP_ASYNC = 1 << 7,
+        CAN_PAGEMAP_SCAN = 1 << 8,
+        CAN_MAP_QUERY = 1 << 9,
+        CAN_URING = 1 << 10,
+        CAN_DIRECT = 1 << 11,
+        CAN_TMPFILE = 1 << 12,
+        CAN_LARGE_ARENA = 1 << 13,
+        CAN_DISPATCH = 1 << 14,
+        CAN_ALL = (1 << 15) - 1,
+};
+
+/* --- lock.c */
+struct quire_lock {
+        uint32_t word;               /* [a] 0 free, 1 held, 2 held and waited for */
+        bool blocked;                /* [held] taking it blocked signals */
+        uint64_t mask;               /* [held] the mask to put back */
+};
+void quire_lock_take(struct quire_lock *);
+void quire_lock_drop(struct quire_lock *);
+void quire_mask_enter(void);
+void quire_mask_leave(void);
+
+/* --- lodging.c */
+#define LODGING_CLASSES 64
+struct lodging {
+        uint64_t first, bytes;       /* [I] the mapping */
+        uint64_t small, small_end;   /* [L] the run that small records are cut from */
+        uint64_t next;               /* [L] first byte never given out */
+        uint64_t resident;           /* [L] bytes in use */
+        void *free[LODGING_CLASSES]; /* [L] */
+};
+bool quire_lodging_open(struct lodging *);
+void quire_lodging_close(struct lodging *);
+void *quire_lodging_alloc(struct lodging *, size_t bytes);
+void quire_lodging_free(struct lodging *, void *, size_t bytes);
+
+/* --- arena.c: a mapping outside the zones, or one that differs from its zone */
+enum chunk_kind { CHUNK_NONE, CHUNK_PAGED, CHUNK_PLAIN, CHUNK_VIEW };
+struct chunk {
+        uint64_t first;              /* byte address */
+        uint64_t pages;
+        enum chunk_kind kind;
+        struct quire_store *store;   /* of a view */
+        uint64_t index;              /* of a view: its first page in the store */
+};
+struct chunks {
+        uint32_t sequence;           /* [a] odd while the rows change */
+        uint32_t count, room;        /* [L], read under the sequence */
+        struct chunk *row;           /* [L] the same; ascending, disjoint */
+};
+
+struct quire_mspace {
+        struct quire_linux *l;       /* [I] */
+        void *owner;                 /* [a] null: not open */
+};
+
+/* --- faults.c: a thread stopped by a fault */
+struct ticket {
+        uint32_t verdict;            /* [a] 0: none yet; else 1 + enum quire_verdict */
+        int tid;                     /* of one of thread.c's; 0: a cell on a stack */
+        uint64_t va;
+        bool write;
+        struct ticket *next;
+};
+
+/* --- thread.c */
+#define HANDLERS 4
+#define BARS 64
+struct bar {
+        struct quire_signal_out out; /* what to raise where it is met */
+        int tid;                     /* who is to meet it */
+        bool call;                   /* in a system call: nobody will tell us */
+        uint64_t born;
+};
+struct threads {
+        unsigned running;                    /* [I] handler threads */
+        unsigned long handle[HANDLERS];      /* [I] pthread_t */
+        uint64_t stack[HANDLERS];            /* [I] */
+        uint32_t stop;                       /* [a] */
+        int wake;                            /* [I] eventfd that ends the poll */
+        struct quire_lock reader;            /* held by who leads */
+        struct quire_lock lock;              /* guards the list of tickets */
+        struct ticket *ticket, *free;        /* [lock] */
+        uint32_t bars;                       /* [L], [a] to read */
+        struct bar bar[BARS];                /* [L] */
+};
+
+/* --- pagefile.c */
+#define FILES 16
+struct pagefile {
+        int fd;                      /* [grow] fixed once it is open */
+        bool open;                   /* [a] */
+        bool direct;
+        bool writable;               /* false: an earlier process's, for reading */
+        uint64_t grown;              /* [a] bytes that are there or promised */
+};
+
+struct costs {                       /* [L] see enter.c */
+        uint32_t move, copy;         /* ticks a page of late; 0: not known yet */
+        uint32_t since;
+};
+
+struct quire_linux {
+        unsigned can;                        /* [I] */
+        bool inlined;                        /* [I] but for fork: faults stop in the thread */
+        bool signals;                        /* [I] our handlers are installed */
+        int uffd;                            /* -1: none */
+        int watch;                           /* userfaultfd of the write watch, or -1 */
+        int pagemap;                         /* /proc/self/pagemap, or -1 */
+        uint64_t arena, arena_bytes;         /* [I] */
+        uint64_t plain, plain_bytes;         /* [I] */
+        uint64_t zeroes;                     /* [I] QUIRE_RUN_MAX pages that read as zeroes */
+        struct quire_abilities abilities;    /* [I] */
+        struct quire_linux_setup setup;      /* [I] */
+        struct quire_linux_hooks hooks;      /* [I] */
+        struct quire_mspace space;
+        struct quire_lock core;              /* L itself */
+        struct lodging lodging;
+        struct pool pool;
+        struct chunks chunks;
+        struct costs costs;
+        struct threads threads;
+        struct quire_store *stores;          /* [L] */
+        uint32_t store_number;               /* [L] */
+        void *compressor;                    /* [compressing] */
+        bool compressing;                    /* [a] */
+        char directory[4096];                /* [I] where later pagefiles are made */
+        struct pagefile file[FILES];
+        unsigned files;                      /* [a] */
+        struct quire_lock grow;              /* pagefiles that grow or open */
+        struct ring *ring;                   /* [I] */
+        void (*idle)(struct quire_linux *);  /* [I] fork.c: called now and then, no lock held */
+};
+
+static inline struct quire_linux *linux_of(struct quire_machine *m)
+{
+        return (struct quire_linux *)m;
+}
+
+static inline struct quire_linux *lodger_of(struct quire_host *h)
+{
+        return (struct quire_linux *)h;
+}
+
+/* --- machine.c */
+bool quire_linux_see_memory(struct quire_linux *);
+
+/* --- descriptor.c: a long is 0 or a negative errno */
+int quire_descriptor_raise(const struct quire_linux *, int fd);
+unsigned quire_uffd_probe(unsigned allowed);
+int quire_uffd_open(struct quire_linux *, bool inlined);
+int quire_uffd_open_async(struct quire_linux *);
+long quire_uffd_register(int fd, uint64_t va, uint64_t bytes, unsigned modes);
+void quire_uffd_unregister(int fd, uint64_t va, uint64_t bytes);
+long quire_uffd_watch_over(struct quire_linux *, uint64_t va, uint64_t bytes);
+long quire_uffd_copy(struct quire_linux *, uint64_t to, uint64_t from, uint64_t pages, bool wp,
+                     uint64_t *done);
+long quire_uffd_move(struct quire_linux *, uint64_t to, uint64_t from, uint64_t pages,
+                     uint64_t *done);
+long quire_uffd_protect(struct quire_linux *, uint64_t va, uint64_t pages, bool wp);
+long quire_uffd_continue(struct quire_linux *, uint64_t va, bool wp);
+void quire_uffd_wake(struct quire_linux *, uint64_t va);
+
+/* --- arena.c */
+enum quire_status quire_arena_open(struct quire_linux *);
+bool quire_arena_adopt(struct quire_linux *);
+void quire_arena_close(struct quire_linux *);
+bool quire_chunk_find(const struct quire_linux *, uint64_t va, struct chunk *out);
+bool quire_arena_paged(const struct quire_linux *, uint64_t va);
+bool quire_arena_plain(const struct quire_linux *, uint64_t va);
+enum quire_status quire_linux_space_open(struct quire_machine *, void *, struct quire_mspace **);
+void quire_linux_space_close(struct quire_mspace *);
+enum quire_status quire_linux_reserve(struct quire_mspace *, uint64_t, uint64_t,
+                                      struct quire_store *, uint64_t, struct quire_range *);
+void quire_linux_release(struct quire_mspace *, uint64_t, uint64_t);
+enum quire_status quire_linux_delegate(struct quire_mspace *, uint64_t, uint64_t,
+                                       struct quire_range *);
+enum quire_status quire_linux_delegate_protect(struct quire_mspace *, uint64_t, uint64_t,
+                                               unsigned);
+void quire_linux_delegate_discard(struct quire_mspace *, uint64_t, uint64_t);
+void quire_linux_delegate_release(struct quire_mspace *, uint64_t, uint64_t);
+
+/* --- pool.c (and pool.h) */
+enum quire_status quire_linux_frame_alloc(struct quire_machine *, struct quire_store *, uint64_t,
+                                          enum quire_fill, quire_frame *);
+void quire_linux_frame_free(struct quire_machine *, quire_frame);
+void *quire_linux_frame_window(struct quire_machine *, quire_frame);
+
+/* --- enter.c */
+enum quire_status quire_linux_enter(struct quire_mspace *, uint64_t, uint64_t,
+                                    const quire_frame *, unsigned);
+void quire_linux_protect(struct quire_mspace *, uint64_t, uint64_t, unsigned);
+enum quire_status quire_linux_take(struct quire_mspace *, uint64_t, uint64_t,
+                                   const quire_frame *);
+void quire_linux_drop(struct quire_mspace *, uint64_t, uint64_t);
+
+/* --- store.c */
+enum quire_status quire_linux_store_open(struct quire_machine *, uint64_t, struct quire_store **);
+void quire_linux_store_close(struct quire_machine *, struct quire_store *);
+enum quire_status quire_view_frame(struct quire_store *, uint64_t index, quire_frame *);
+void quire_view_frame_free(struct quire_linux *, quire_frame);
+void *quire_view_window(struct quire_linux *, quire_frame);
+long quire_view_map(const struct chunk *, int flags);
+long quire_view_watch(struct quire_linux *, const struct chunk *);
+enum quire_status quire_view_enter(struct quire_linux *, uint64_t, uint64_t, unsigned);
+enum quire_status quire_view_take(struct quire_linux *, uint64_t, uint64_t);
+
+/* --- watch.c */
+enum quire_status quire_linux_delegate_watch(struct quire_mspace *, uint64_t, uint64_t);
+enum quire_status quire_linux_harvest(struct quire_mspace *, uint64_t, uint64_t, uint8_t *);
+bool quire_watch_probe(int pagemap);
+
+/* --- faults.c */
+void quire_denied_note(uint64_t va, unsigned why);
+void quire_denied_describe(uint64_t va, struct quire_signal_out *);
+enum quire_verdict quire_ticket_wait(struct ticket *);
+void quire_linux_resume(struct quire_machine *, uint64_t ticket, enum quire_verdict);
+
+/* --- thread.c */
+bool quire_threads_open(struct quire_linux *);
+void quire_threads_close(struct quire_linux *);
+void quire_threads_lost(struct quire_linux *);
+void quire_thread_waits(void);
+void quire_thread_verdict(struct quire_linux *, struct ticket *, enum quire_verdict);
+void quire_bars_lift(struct quire_linux *, uint64_t va, uint64_t pages);
+void quire_bar_lift(struct quire_linux *, uint64_t va);
+bool quire_bar_met(struct quire_linux *, uint64_t va, struct quire_signal_out *);
+
+/* --- signal.c */
+bool quire_signals_install(struct quire_linux *);
+void quire_signals_remove(void);
+
+/* --- maps.c */
+void quire_maps_obstacle(struct quire_linux *, uint64_t, uint64_t, struct quire_range *);
+bool quire_maps_probe(void);
+
+/* --- host.c */
+void *quire_linux_alloc(struct quire_host *, size_t);
+void quire_linux_free(struct quire_host *, void *, size_t);
+void quire_linux_lock(struct quire_host *);
+void quire_linux_unlock(struct quire_host *);
+uint64_t quire_linux_clock(struct quire_host *);
+void quire_linux_pause(struct quire_host *);
+void quire_linux_say(struct quire_host *, const char *);
+void quire_linux_stop_at(struct quire_host *, const char *, const char *, int);
+_Noreturn void quire_linux_stop(struct quire_linux *, const char *what);
+void quire_linux_event(struct quire_host *, const struct quire_event *);
+size_t quire_linux_compress(struct quire_host *, const void *, void *, size_t);
+bool quire_linux_expand(struct quire_host *, const void *, size_t, void *);
+bool quire_compressor_open(struct quire_linux *);
+
+/* --- pagefile.c */
+bool quire_pagefiles_open(struct quire_linux *, char problem[256]);
+int quire_pagefile_another(struct quire_linux *);
+void quire_pagefiles_close(struct quire_linux *);
+enum quire_status quire_linux_io_read(struct quire_host *, struct quire_io *);
+
+/* --- ring.c */
+bool quire_ring_open(struct quire_linux *);
+void quire_ring_close(struct quire_linux *);
+void quire_ring_forget(struct quire_linux *);
+int quire_ring_descriptor(const struct quire_linux *);
+bool quire_ring_probe(void);
+void quire_linux_io_start(struct quire_host *, struct quire_io *);
+struct quire_io *quire_linux_io_poll(struct quire_host *, bool wait);
+
+#endif
