@@ -63,6 +63,7 @@ struct quire_lock {
         uint64_t mask;               /* [held] the mask to put back */
 };
 void quire_lock_take(struct quire_lock *);
+bool quire_lock_try(struct quire_lock *);     /* false: somebody has it */
 void quire_lock_drop(struct quire_lock *);
 void quire_mask_enter(void);
 void quire_mask_leave(void);
@@ -142,6 +143,8 @@ struct pagefile {
         uint64_t grown;              /* [a] bytes that are there or promised */
 };
 
+#define WITNESSES 16
+
 struct costs {                       /* [L] see enter.c */
         uint32_t move, copy;         /* ticks a page of late; 0: not known yet */
         uint32_t since;
@@ -176,6 +179,8 @@ struct quire_linux {
         unsigned files;                      /* [a] */
         struct quire_lock grow;              /* pagefiles that grow or open */
         struct ring *ring;                   /* [I] */
+        int witness[WITNESSES];              /* [I] ends of pipes, held for ancestors: fork.c */
+        unsigned witnesses;                  /* [I] */
         void (*idle)(struct quire_linux *);  /* [I] fork.c: called now and then, no lock held */
 };
 
@@ -190,7 +195,7 @@ static inline struct quire_linux *lodger_of(struct quire_host *h)
 }
 
 /* --- machine.c */
-bool quire_linux_see_memory(struct quire_linux *);
+bool quire_linux_see_memory(struct quire_linux *);     /* in a child: descriptors of its own */
 
 /* --- descriptor.c: a long is 0 or a negative errno */
 int quire_descriptor_raise(const struct quire_linux *, int fd);

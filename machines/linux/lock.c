@@ -53,19 +53,47 @@ static void wait_word(uint32_t *word)
                 (void)sys_futex_wait(word, 2);
 }
 
-void quire_lock_take(struct quire_lock *lock)
+/* Block signals if nobody has yet; true: they are to be put back from *old. */
+static bool block_signals(uint64_t *old)
 {
         uint64_t all = ~(uint64_t)0;
-        uint64_t old = 0;
-        bool block = !masked;
+        bool block = !masked++;
 
         if (block)
-                (void)sys_sigmask(0 /* SIG_BLOCK */, &all, &old);
-        masked++;
+                (void)sys_sigmask(0 /* SIG_BLOCK */, &all, old);
+        return block;
+}
+
+static void restore_signals(bool blocked, const uint64_t *old)
+{
+        masked--;
+        if (blocked)
+                (void)sys_sigmask(2 /* SIG_SETMASK */, old, NULL);
+}
+
+void quire_lock_take(struct quire_lock *lock)
+{
+        uint64_t old = 0;
+        bool blocked = block_signals(&old);
+
         if (!try_word(&lock->word))
                 wait_word(&lock->word);
-        lock->blocked = block;
+        lock->blocked = blocked;
         lock->mask = old;
+}
+
+bool quire_lock_try(struct quire_lock *lock)
+{
+        uint64_t old = 0;
+        bool blocked = block_signals(&old);
+
+        if (!try_word(&lock->word)) {
+                restore_signals(blocked, &old);
+                return false;
+        }
+        lock->blocked = blocked;
+        lock->mask = old;
+        return true;
 }
 
 void quire_lock_drop(struct quire_lock *lock)
@@ -75,7 +103,5 @@ void quire_lock_drop(struct quire_lock *lock)
 
         if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)
                 (void)sys_futex_wake(&lock->word, 1);
-        masked--;
-        if (blocked)
-                (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
+        restore_signals(blocked, &mask);
 }

@@ -92,6 +92,8 @@ unsigned quire_linux_descriptors(const struct quire_linux *l, int *out, unsigned
         for (unsigned i = 0; i < sizeof(one) / sizeof(one[0]); i++)
                 if (one[i] >= 0 && n < room)
                         out[n++] = one[i];
+        for (unsigned i = 0; i < l->witnesses && n < room; i++)
+                out[n++] = l->witness[i];
         for (unsigned i = 0; i < l->files; i++)
                 if (l->file[i].open && n < room)
                         out[n++] = l->file[i].fd;

@@ -136,6 +136,8 @@ void quire_linux_io_start(struct quire_host *h, struct quire_io *io)
         struct ring *r = l->ring;
 
         quire_thread_waits();
+        if (l->idle)
+                l->idle(l);
         io->status = quire_io_room(l, io);
         if (io->status) {
                 quire_lock_take(&r->reap);
@@ -215,6 +217,8 @@ struct quire_io *quire_linux_io_poll(struct quire_host *h, bool wait)
         struct quire_linux *l = lodger_of(h);
         struct ring *r = l->ring;
 
+        if (wait && l->idle)
+                l->idle(l);
         for (;;) {
                 struct quire_io *rest = NULL, *io;
 

@@ -1,0 +1,214 @@
+/*
+ * fork.c - a process that duplicates itself.
+ *
+ * Left alone a child would read zeroes wherever a page was not resident: its
+ * mappings are copies, its userfaultfd is not.  So, around the fork:
+ *
+ *   prepare  nothing is in transit, and the core's lock is held.  From here on
+ *            the parent keeps every slot of its pagefiles that the child may
+ *            still read.
+ *   parent   goes on.  Pages that it shares with the child can not move; they
+ *            leave by copy (enter.c).  A pipe whose writing end every child and
+ *            grandchild holds (and exec closes) tells when none is left that
+ *            could read old slots: looked at now and then, when slots are
+ *            written.
+ *   child    its own userfaultfd, inline, over the same ranges; everything that
+ *            is shown is write-protected, since the copies of its page-table
+ *            entries forgot that some were: the core grants again what it is
+ *            asked for.  The pagefiles of before are only read; its own is made
+ *            with its first write.
+ *
+ * A linked program gets this through pthread_atfork; the agent calls it itself.
+ * vfork and posix_spawn share the parent's memory and need none of it.  A child
+ * that can not be made whole stops at once: it must not see zeroes.
+ *
+ * Locks: `forks' and the core's, both held by the forking thread from prepare to
+ * parent or child.
+ */
+#include "owner.h"
+#include "sys.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+
+/* ------------------------------------------------------- who still reads us */
+
+static void close_end(int *fd)
+{
+        if (*fd >= 0)
+                (void)sys_close(*fd);
+        *fd = -1;
+}
+
+/* A writing end for the child to hold: of the pipe there is, or a new one. */
+static void open_witness(struct quire_process *p)
+{
+        char path[32];
+        int ends[2];
+
+        if (p->children >= 0) {
+                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", p->children);
+                p->witness = (int)sys_open(path, O_WRONLY | O_CLOEXEC, 0);
+        } else if (!sys_call3(SYS_pipe2, sys_address(ends), O_CLOEXEC, 0)) {
+                p->children = quire_descriptor_raise(p->l, ends[0]);
+                p->witness = quire_descriptor_raise(p->l, ends[1]);
+        }
+        /* Without /proc, or without a descriptor left, nobody will tell. */
+        if (p->witness < 0)
+                p->unwitnessed = true;
+}
+
+static bool readers_gone(const struct quire_process *p)
+{
+        struct pollfd fd = { .fd = p->children };
+
+        return fd.fd >= 0 && sys_call3(SYS_poll, sys_address(&fd), 1, 0) == 1 &&
+               fd.revents & POLLHUP;
+}
+
+/* Called by the machine before transfers, with no lock held: free what was kept
+ * for children that are gone.  Whoever forks just now holds the lock and waits
+ * for transfers, this one among them; so nobody waits for the lock here. */
+static void look_at_children(struct quire_linux *l)
+{
+        struct quire_process *p = LOAD(&quire_process_current);
+
+        if (!p || p->l != l || LOAD(&p->children) < 0 || !quire_lock_try(&p->forks))
+                return;
+        if (readers_gone(p)) {
+                close_end(&p->children);
+                if (!p->unwitnessed)
+                        quire_pagefile_keep(p->system, false);
+        }
+        quire_lock_drop(&p->forks);
+}
+
+/* ----------------------------------------------------------------- forking */
+
+void quire_linux_fork_prepare(struct quire_process *p)
+{
+        quire_lock_take(&p->forks);
+        quire_pagefile_keep(p->system, true);
+        quire_system_freeze(p->system);
+        open_witness(p);
+}
+
+void quire_linux_fork_parent(struct quire_process *p, int pid)
+{
+        (void)pid;               /* a fork that failed left nobody at the pipe */
+        close_end(&p->witness);
+        quire_system_thaw(p->system);
+        quire_lock_drop(&p->forks);
+        look_at_children(p->l);
+}
+
+/* Everything that is shown, in the arena and outside it. */
+static bool protect_shown(struct quire_linux *l)
+{
+        struct chunks *c = &l->chunks;
+        long failed = 0;
+
+        if (!(l->can & CAN_WP))
+                return true;
+        failed = quire_uffd_protect(l, l->arena, l->arena_bytes >> PAGE_SHIFT, true);
+        for (uint32_t i = 0; !failed && i < c->count; i++)
+                if (c->row[i].kind != CHUNK_PLAIN)
+                        failed = quire_uffd_protect(l, c->row[i].first, c->row[i].pages, true);
+        return !failed;
+}
+
+/* The parent's witness is ours to hold for as long as we may read what the
+ * parent keeps, that is until we end or exec; its pipe is none of ours. */
+static void hold_witness(struct quire_process *p)
+{
+        if (p->l->witnesses < WITNESSES && p->witness >= 0)
+                p->l->witness[p->l->witnesses++] = p->witness;
+        p->witness = -1;
+        close_end(&p->children);
+        p->unwitnessed = false;
+}
+
+void quire_linux_fork_child(struct quire_process *p)
+{
+        struct quire_linux *l = p->l;
+        int file;
+
+        if (!quire_linux_see_memory(l) || !protect_shown(l))
+                quire_linux_stop(l, "a forked child can not watch over its memory");
+        quire_threads_lost(l);
+        quire_ring_forget(l);
+        hold_witness(p);
+        quire_system_forked(p->system);
+        file = quire_pagefile_another(l);
+        quire_system_thaw(p->system);
+        quire_lock_drop(&p->forks);
+        if (file < 0 || quire_pagefile_add(p->system, (unsigned)file, p->pagefile_size))
+                quire_linux_say(quire_linux_host(l),
+                                "forked too deep: this process has no pagefile of its own");
+}
+
+/* ------------------------------------------------------------ linked programs */
+
+static struct quire_process *forking(void)
+{
+        struct quire_process *p = LOAD(&quire_process_current);
+
+        return p && p->at_fork ? p : NULL;
+}
+
+static void at_prepare(void)
+{
+        struct quire_process *p = forking();
+        uint64_t all = ~(uint64_t)0, old = 0;
+
+        if (!p)
+                return;
+        (void)sys_sigmask(0 /* SIG_BLOCK */, &all, &old);
+        quire_linux_fork_prepare(p);
+        p->mask = old;
+}
+
+static void at_parent(void)
+{
+        struct quire_process *p = forking();
+        uint64_t mask;
+
+        if (!p)
+                return;
+        mask = p->mask;
+        quire_linux_fork_parent(p, 0);
+        (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
+}
+
+static void at_child(void)
+{
+        struct quire_process *p = forking();
+        uint64_t mask;
+
+        if (!p)
+                return;
+        mask = p->mask;
+        quire_linux_fork_child(p);
+        (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
+}
+
+static void install_at_fork(void)
+{
+        (void)pthread_atfork(at_prepare, at_parent, at_child);
+}
+
+void quire_fork_open(struct quire_process *p)
+{
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+        p->l->idle = look_at_children;
+        if (p->at_fork)
+                (void)pthread_once(&once, install_at_fork);
+}
+
+void quire_fork_close(struct quire_process *p)
+{
+        close_end(&p->children);
+        close_end(&p->witness);
+}
