@@ -7,7 +7,7 @@
  */
 #ifndef QUIRE_SIM_CLAIM_H
 #define QUIRE_SIM_CLAIM_H
-#include "quire/machine.h"
+#include "host.h"
 
 enum quire_claim_kind {
         QUIRE_CLAIM_RESERVED,         /* every access is the core's to resolve */
@@ -28,6 +28,9 @@ struct quire_claim {
 struct quire_claims {
         struct quire_claim *root;
         uint32_t seed;
+        struct quire_sim_host *host;
+        unsigned shift;               /* of a page */
+        uint64_t va_end;              /* bytes */
 };
 
 /* The claim that holds the page, or null. */
@@ -49,5 +52,25 @@ void quire_claim_remove(struct quire_claims *, uint64_t first, uint64_t pages);
 void quire_claim_set(struct quire_claims *, uint64_t first, uint64_t pages, int access,
                      int watched);
 void quire_claims_close(struct quire_claims *);
+
+/* referee.c: the same for what the core asks, which is checked.  Addresses are
+ * bytes, results are page numbers. */
+
+/* The lock is held, M1 holds, and all of it is claimed so; the first page. */
+uint64_t quire_claim_range(const struct quire_claims *, uint64_t va, uint64_t pages,
+                           enum quire_claim_kind, const char *what);
+/* Claim a range like this one.  CONFLICT: an obstacle; NO_MEMORY. */
+enum quire_status quire_claim_new(struct quire_claims *, uint64_t va, uint64_t pages,
+                                  const struct quire_claim *like, struct quire_range *obstacle);
+/* => nothing is shown there */
+void quire_claim_end(struct quire_claims *, uint64_t first, uint64_t pages);
+/* What is not the core's.  False: not free, or no memory. */
+bool quire_claim_obstacle(struct quire_claims *, uint64_t va, uint64_t pages);
+void quire_claim_clear(struct quire_claims *, uint64_t va, uint64_t pages);
+/* The lock is held, or the referee stops. */
+void quire_sim_need_lock(struct quire_sim_host *, const char *what);
+/* An access that enter and protect may give; a length that enter and take may. */
+void quire_sim_check_access(struct quire_sim_host *, unsigned access, const char *what);
+void quire_sim_check_run(struct quire_sim_host *, uint64_t pages, const char *what);
 
 #endif

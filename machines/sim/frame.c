@@ -105,7 +105,7 @@ enum quire_status quire_sim_frame_alloc(struct quire_machine *m, struct quire_st
         struct quire_sim_frame *f;
         struct quire_sim_page *p;
 
-        quire_sim_need_lock(s, "frame_alloc");
+        quire_sim_need_lock(s->host, "frame_alloc");
         if (store && index >= store->pages)
                 quire_sim_stop(s->host, "frame_alloc of page %llu of a store of %llu",
                                (unsigned long long)index, (unsigned long long)store->pages);
@@ -133,7 +133,7 @@ void quire_sim_frame_free(struct quire_machine *m, quire_frame handle)
         struct quire_sim *s = sim(m);
         struct quire_sim_frame *f;
 
-        quire_sim_need_lock(s, "frame_free");
+        quire_sim_need_lock(s->host, "frame_free");
         f = quire_sim_frame_of(s, handle, "frame_free");
         if (f->shown)
                 quire_sim_stop(s->host, "frame_free of a frame that is entered");
@@ -156,7 +156,7 @@ enum quire_status quire_sim_store_open(struct quire_machine *m, uint64_t pages,
         struct quire_sim *s = sim(m);
         struct quire_store *store;
 
-        quire_sim_need_lock(s, "store_open");
+        quire_sim_need_lock(s->host, "store_open");
         if (!pages)
                 quire_sim_stop(s->host, "M1: store_open of no pages");
         if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) || !(store = calloc(1, sizeof *store)))
@@ -179,7 +179,7 @@ void quire_sim_store_close(struct quire_machine *m, struct quire_store *store)
         struct quire_store **at = &s->stores;
         struct quire_sim_page *p;
 
-        quire_sim_need_lock(s, "store_close");
+        quire_sim_need_lock(s->host, "store_close");
         for (const struct quire_mspace *space = s->spaces; space; space = space->next)
                 if (is_viewed(space->claims.root, store))
                         quire_sim_stop(s->host, "store_close of a store that is viewed");

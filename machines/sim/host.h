@@ -105,6 +105,8 @@ enum quire_sim_state quire_sim_thread_state(const struct quire_sim_thread *);
 /* Run it until it waits, pauses, is preempted or ends; does nothing where it
  * cannot run.  Returns its state then. */
 enum quire_sim_state quire_sim_step(struct quire_sim_thread *);
+/* The number of the running thread: 0 is the opener of the host. */
+unsigned quire_sim_self(const struct quire_sim_host *);
 /* Let others run, if any can. */
 void quire_sim_yield(struct quire_sim_host *);
 /* Run every thread to its end, letting time pass. */

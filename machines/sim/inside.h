@@ -42,6 +42,7 @@ struct quire_sim_thread {
         struct quire_sim_host *host;
         struct quire_sim_thread *next;
         char name[32];
+        unsigned number;                 /* 0: main; they count up */
         enum quire_sim_state state;
         uint64_t due;                    /* WAITS_IO */
         uint64_t ticket;                 /* of the fault it is in; 0: in none */
@@ -62,6 +63,7 @@ struct quire_sim_host {
         struct quire_sim_host_options options;
         size_t page;
         uint64_t random, now, tickets;
+        unsigned threads;                /* started so far */
         bool locked, forgiven;
         struct quire_sim_thread *locker;
         struct quire_sim_record records;         /* the list's head */

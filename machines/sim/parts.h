@@ -80,14 +80,8 @@ void quire_sim_space_close(struct quire_mspace *);
 enum quire_status quire_sim_reserve(struct quire_mspace *, uint64_t va, uint64_t pages,
                                     struct quire_store *, uint64_t first, struct quire_range *);
 void quire_sim_release(struct quire_mspace *, uint64_t va, uint64_t pages);
-/* Checks M1 and that all of it is claimed so; va becomes a page number. */
-uint64_t quire_sim_range(struct quire_mspace *, uint64_t va, uint64_t pages,
-                         enum quire_claim_kind, const char *what);
 /* Stop showing anything there; plain pages lose their memory. */
 void quire_sim_hide(struct quire_mspace *, uint64_t first, uint64_t pages);
-/* OK, or CONFLICT with what lies there. */
-enum quire_status quire_sim_vacant(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                   struct quire_range *obstacle, const char *what);
 
 /* ------------------------------------------------------------------ show.c */
 
@@ -126,6 +120,5 @@ struct quire_sim {
         struct quire_mspace *spaces;
         struct quire_sim_counts counts;
 };
-void quire_sim_need_lock(struct quire_sim *, const char *what);
 
 #endif

@@ -6,29 +6,35 @@
  */
 #include "parts.h"
 
+static uint64_t range_of(struct quire_mspace *space, uint64_t va, uint64_t pages,
+                         const char *what)
+{
+        return quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_DELEGATED, what);
+}
+
 enum quire_status quire_sim_delegate(struct quire_mspace *space, uint64_t va, uint64_t pages,
                                      struct quire_range *obstacle)
 {
-        struct quire_sim *s = space->sim;
-        enum quire_status st = quire_sim_vacant(space, va, pages, obstacle, "delegate");
-        const struct quire_claim claim = { .kind = QUIRE_CLAIM_DELEGATED,
-                                           .first = va >> s->shift, .pages = pages };
+        const struct quire_claim claim = { .kind = QUIRE_CLAIM_DELEGATED };
+        enum quire_status st = quire_claim_new(&space->claims, va, pages, &claim, obstacle);
 
-        if (st != QUIRE_OK)
-                return st;
-        if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
-            !quire_claim_add(&space->claims, &claim))
-                return QUIRE_NO_MEMORY;
-        s->counts.delegates++;
-        return QUIRE_OK;
+        space->sim->counts.delegates += st == QUIRE_OK;
+        return st;
+}
+
+void quire_sim_delegate_release(struct quire_mspace *space, uint64_t va, uint64_t pages)
+{
+        uint64_t first = range_of(space, va, pages, "delegate_release");
+
+        quire_sim_hide(space, first, pages);
+        quire_claim_end(&space->claims, first, pages);
 }
 
 enum quire_status quire_sim_delegate_protect(struct quire_mspace *space, uint64_t va,
                                              uint64_t pages, unsigned access)
 {
         struct quire_sim *s = space->sim;
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
-                                         "delegate_protect");
+        uint64_t first = range_of(space, va, pages, "delegate_protect");
 
         if (access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X))
                 quire_sim_stop(s->host, "delegate_protect with access %u", access);
@@ -41,16 +47,14 @@ enum quire_status quire_sim_delegate_protect(struct quire_mspace *space, uint64_
 
 void quire_sim_delegate_discard(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
-        quire_sim_hide(space, quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
-                                              "delegate_discard"), pages);
+        quire_sim_hide(space, range_of(space, va, pages, "delegate_discard"), pages);
 }
 
 enum quire_status quire_sim_delegate_watch(struct quire_mspace *space, uint64_t va,
                                            uint64_t pages)
 {
         struct quire_sim *s = space->sim;
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
-                                         "delegate_watch");
+        uint64_t first = range_of(space, va, pages, "delegate_watch");
         uint64_t end = first + pages;
         struct quire_sim_page *p;
 
@@ -69,7 +73,7 @@ enum quire_status quire_sim_harvest(struct quire_mspace *space, uint64_t va, uin
         struct quire_sim *s = space->sim;
         const struct quire_claim *c = quire_claim_at(&space->claims, va >> s->shift);
         enum quire_claim_kind kind = c ? (enum quire_claim_kind)c->kind : QUIRE_CLAIM_RESERVED;
-        uint64_t first = quire_sim_range(space, va, pages, kind, "harvest");
+        uint64_t first = quire_claim_range(&space->claims, va, pages, kind, "harvest");
 
         for (uint64_t i = 0; i < pages; i++) {
                 struct quire_sim_page *p = quire_sim_map_find(&space->shown, first + i);

@@ -22,28 +22,16 @@ static void check_enter(struct quire_mspace *space, uint64_t page, struct quire_
                                "own page", va);
 }
 
-static void check_run(struct quire_sim *s, uint64_t pages, const char *what)
-{
-        if (pages > QUIRE_RUN_MAX)
-                quire_sim_stop(s->host, "%s of %llu pages in one call", what,
-                               (unsigned long long)pages);
-}
-
-static void check_access(struct quire_sim *s, unsigned access, const char *what)
-{
-        if (!(access & QUIRE_R) || access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X))
-                quire_sim_stop(s->host, "%s with access %u", what, access);
-}
-
 enum quire_status quire_sim_enter(struct quire_mspace *space, uint64_t va, uint64_t pages,
                                   const quire_frame *frames, unsigned access)
 {
         struct quire_sim *s = space->sim;
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_RESERVED, "enter");
+        uint64_t first = quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED,
+                                           "enter");
         struct quire_sim_frame *f[QUIRE_RUN_MAX];
 
-        check_run(s, pages, "enter");
-        check_access(s, access, "enter");
+        quire_sim_check_run(s->host, pages, "enter");
+        quire_sim_check_access(s->host, access, "enter");
         for (uint64_t i = 0; i < pages; i++) {
                 f[i] = quire_sim_frame_of(s, frames[i], "enter");
                 check_enter(space, first + i, f[i]);
@@ -71,11 +59,12 @@ enum quire_status quire_sim_enter(struct quire_mspace *space, uint64_t va, uint6
 void quire_sim_protect(struct quire_mspace *space, uint64_t va, uint64_t pages, unsigned access)
 {
         struct quire_sim *s = space->sim;
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_RESERVED, "protect");
+        uint64_t first = quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED,
+                                           "protect");
         uint64_t end = first + pages;
         struct quire_sim_page *p;
 
-        check_access(s, access, "protect");
+        quire_sim_check_access(s->host, access, "protect");
         for (; (p = quire_sim_map_next(&space->shown, &first, end)); first++)
                 p->access = (uint8_t)access;
         s->counts.protects++;
@@ -85,10 +74,11 @@ enum quire_status quire_sim_take(struct quire_mspace *space, uint64_t va, uint64
                                  const quire_frame *frames)
 {
         struct quire_sim *s = space->sim;
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_RESERVED, "take");
+        uint64_t first = quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED,
+                                           "take");
         bool hole = false;
 
-        check_run(s, pages, "take");
+        quire_sim_check_run(s->host, pages, "take");
         for (uint64_t i = 0; i < pages; i++) {
                 const struct quire_sim_page *p = quire_sim_map_find(&space->shown, first + i);
 
@@ -113,7 +103,8 @@ enum quire_status quire_sim_take(struct quire_mspace *space, uint64_t va, uint64
 void quire_sim_drop(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
         struct quire_sim *s = space->sim;
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_RESERVED, "drop");
+        uint64_t first = quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED,
+                                           "drop");
         uint64_t end = first + pages;
         struct quire_sim_page *p;
 

@@ -15,7 +15,7 @@ static void resume(struct quire_machine *m, uint64_t ticket, enum quire_verdict 
 {
         struct quire_sim *s = (struct quire_sim *)(void *)m;
 
-        quire_sim_need_lock(s, "resume");
+        quire_sim_need_lock(s->host, "resume");
         quire_sim_resume(s->host, ticket, verdict);
 }
 

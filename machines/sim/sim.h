@@ -56,9 +56,8 @@ bool quire_sim_allows(struct quire_sim *, struct quire_mspace *, uint64_t va, un
 
 /* Put something that is not the core's into a space, or take it away.  False:
  * not free, or no memory. */
-bool quire_sim_obstacle(struct quire_sim *, struct quire_mspace *, uint64_t va, uint64_t pages);
-void quire_sim_obstacle_remove(struct quire_sim *, struct quire_mspace *, uint64_t va,
-                               uint64_t pages);
+bool quire_sim_obstacle(struct quire_mspace *, uint64_t va, uint64_t pages);
+void quire_sim_obstacle_remove(struct quire_mspace *, uint64_t va, uint64_t pages);
 
 struct quire_sim_counts {
         uint64_t frames, frames_peak;     /* that the core has; plain memory not among them */

@@ -7,53 +7,6 @@
 
 #include <stdlib.h>
 
-void quire_sim_need_lock(struct quire_sim *s, const char *what)
-{
-        if (!quire_sim_locked(s->host))
-                quire_sim_stop(s->host, "M4: %s without the core's lock", what);
-}
-
-static uint64_t check_range(struct quire_mspace *space, uint64_t va, uint64_t pages,
-                            const char *what)
-{
-        struct quire_sim *s = space->sim;
-        uint64_t end = s->abilities.va_end >> s->shift, first = va >> s->shift;
-
-        quire_sim_need_lock(s, what);
-        if (!pages || va & (s->page - 1) || first >= end || pages > end - first)
-                quire_sim_stop(s->host, "M1: %s of %llu pages at %llx", what,
-                               (unsigned long long)pages, (unsigned long long)va);
-        return first;
-}
-
-uint64_t quire_sim_range(struct quire_mspace *space, uint64_t va, uint64_t pages,
-                         enum quire_claim_kind kind, const char *what)
-{
-        uint64_t first = check_range(space, va, pages, what);
-
-        if (!quire_claim_covers(&space->claims, first, pages, kind))
-                quire_sim_stop(space->sim->host, "%s of %llu pages at %llx, not all of them %s",
-                               what, (unsigned long long)pages, (unsigned long long)va,
-                               kind == QUIRE_CLAIM_RESERVED ? "reserved" : "delegated");
-        return first;
-}
-
-enum quire_status quire_sim_vacant(struct quire_mspace *space, uint64_t va, uint64_t pages,
-                                   struct quire_range *obstacle, const char *what)
-{
-        uint64_t first = check_range(space, va, pages, what);
-        const struct quire_claim *c = quire_claim_from(&space->claims, first);
-
-        if (!c || c->first >= first + pages)
-                return QUIRE_OK;
-        if (c->kind != QUIRE_CLAIM_OBSTACLE)
-                quire_sim_stop(space->sim->host, "%s at %llx, where the core has a range", what,
-                               (unsigned long long)va);
-        obstacle->first = c->first << space->sim->shift;
-        obstacle->pages = c->pages;
-        return QUIRE_CONFLICT;
-}
-
 /* ------------------------------------------------------------------- spaces */
 
 enum quire_status quire_sim_space_open(struct quire_machine *m, void *owner,
@@ -62,11 +15,13 @@ enum quire_status quire_sim_space_open(struct quire_machine *m, void *owner,
         struct quire_sim *s = (struct quire_sim *)(void *)m;
         struct quire_mspace *space;
 
-        quire_sim_need_lock(s, "space_open");
+        quire_sim_need_lock(s->host, "space_open");
         if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) || !(space = calloc(1, sizeof *space)))
                 return QUIRE_NO_MEMORY;
         space->sim = s;
         space->owner = owner;
+        space->claims = (struct quire_claims){ .host = s->host, .shift = s->shift,
+                                               .va_end = s->abilities.va_end };
         space->next = s->spaces;
         s->spaces = space;
         *out = space;
@@ -78,7 +33,7 @@ void quire_sim_space_close(struct quire_mspace *space)
         struct quire_sim *s = space->sim;
         struct quire_mspace **at = &s->spaces;
 
-        quire_sim_need_lock(s, "space_close");
+        quire_sim_need_lock(s->host, "space_close");
         quire_sim_hide(space, 0, UINT64_MAX);
         quire_claims_close(&space->claims);
         while (*at != space)
@@ -102,22 +57,15 @@ enum quire_status quire_sim_reserve(struct quire_mspace *space, uint64_t va, uin
                                     struct quire_store *store, uint64_t first,
                                     struct quire_range *obstacle)
 {
-        struct quire_sim *s = space->sim;
-        enum quire_status st = quire_sim_vacant(space, va, pages, obstacle, "reserve");
-        const struct quire_claim claim = {
-                .kind = QUIRE_CLAIM_RESERVED, .first = va >> s->shift, .pages = pages,
-                .store = store, .store_first = store ? first : 0,
-        };
+        const struct quire_claim claim = { .kind = QUIRE_CLAIM_RESERVED, .store = store,
+                                           .store_first = store ? first : 0 };
+        enum quire_status st;
 
-        if (st != QUIRE_OK)
-                return st;
         if (store && (first >= store->pages || pages > store->pages - first))
-                quire_sim_stop(s->host, "reserve of a view beyond the end of its store");
-        if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
-            !quire_claim_add(&space->claims, &claim))
-                return QUIRE_NO_MEMORY;
-        s->counts.reserves++;
-        return QUIRE_OK;
+                quire_sim_stop(space->sim->host, "reserve of a view beyond the end of its store");
+        st = quire_claim_new(&space->claims, va, pages, &claim, obstacle);
+        space->sim->counts.reserves += st == QUIRE_OK;
+        return st;
 }
 
 void quire_sim_hide(struct quire_mspace *space, uint64_t first, uint64_t pages)
@@ -137,46 +85,21 @@ void quire_sim_hide(struct quire_mspace *space, uint64_t first, uint64_t pages)
         }
 }
 
-static void unclaim(struct quire_mspace *space, uint64_t first, uint64_t pages)
-{
-        if (!quire_claim_cut(&space->claims, first, pages))
-                quire_sim_stop(space->sim->host, "the simulator itself has no memory for a claim");
-        quire_claim_remove(&space->claims, first, pages);
-}
-
 void quire_sim_release(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_RESERVED, "release");
+        uint64_t first = quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED,
+                                           "release");
 
         quire_sim_hide(space, first, pages);
-        unclaim(space, first, pages);
+        quire_claim_end(&space->claims, first, pages);
 }
 
-void quire_sim_delegate_release(struct quire_mspace *space, uint64_t va, uint64_t pages)
+bool quire_sim_obstacle(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
-        uint64_t first = quire_sim_range(space, va, pages, QUIRE_CLAIM_DELEGATED,
-                                         "delegate_release");
-
-        quire_sim_hide(space, first, pages);
-        unclaim(space, first, pages);
+        return quire_claim_obstacle(&space->claims, va, pages);
 }
 
-bool quire_sim_obstacle(struct quire_sim *s, struct quire_mspace *space, uint64_t va,
-                        uint64_t pages)
+void quire_sim_obstacle_remove(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
-        const struct quire_claim claim = { .kind = QUIRE_CLAIM_OBSTACLE,
-                                           .first = va >> s->shift, .pages = pages };
-        const struct quire_claim *next = quire_claim_from(&space->claims, claim.first);
-
-        if (next && next->first < claim.first + pages)
-                return false;
-        return quire_claim_add(&space->claims, &claim);
-}
-
-void quire_sim_obstacle_remove(struct quire_sim *s, struct quire_mspace *space, uint64_t va,
-                               uint64_t pages)
-{
-        if (!quire_claim_covers(&space->claims, va >> s->shift, pages, QUIRE_CLAIM_OBSTACLE))
-                quire_sim_stop(s->host, "quire_sim_obstacle_remove where there is none");
-        unclaim(space, va >> s->shift, pages);
+        quire_claim_clear(&space->claims, va, pages);
 }

@@ -266,6 +266,7 @@ struct quire_sim_thread *quire_sim_thread_start(struct quire_sim_host *h, const 
         if (!t)
                 return NULL;
         t->host = h;
+        t->number = ++h->threads;
         t->fn = fn;
         t->argument = argument;
         snprintf(t->name, sizeof t->name, "%s", name);
@@ -287,6 +288,11 @@ struct quire_sim_thread *quire_sim_thread_start(struct quire_sim_host *h, const 
 enum quire_sim_state quire_sim_thread_state(const struct quire_sim_thread *t)
 {
         return t->state;
+}
+
+unsigned quire_sim_self(const struct quire_sim_host *h)
+{
+        return h->running->number;
 }
 
 enum quire_sim_state quire_sim_step(struct quire_sim_thread *t)

@@ -75,13 +75,15 @@ static enum rig_answer make_access(struct rig *rig, struct quire_mspace *space, 
 static bool place_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t va,
                            uint64_t pages)
 {
-        return quire_sim_obstacle(machine_of(rig), space, va, pages);
+        (void)rig;
+        return quire_sim_obstacle(space, va, pages);
 }
 
 static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t va,
                             uint64_t pages)
 {
-        quire_sim_obstacle_remove(machine_of(rig), space, va, pages);
+        (void)rig;
+        quire_sim_obstacle_remove(space, va, pages);
 }
 
 #define SIM_KIND(which, opens)                                                          \
