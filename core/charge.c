@@ -15,14 +15,16 @@
  */
 #include "core.h"
 
-/* In pages. */
+/* In pages: what frames and pagefiles hold, write buffers and room that only the
+ * tier may take not counted. */
 uint64_t quire_charge_limit(const struct quire_system *sys)
 {
-        uint64_t room = quire_slots_capacity(sys);
+        uint64_t room = quire_slots_capacity(sys), frames = sys->budget;
 
         if (sys->commit_limit)
                 return sys->commit_limit;
-        return room > UINT64_MAX - sys->budget ? UINT64_MAX : room + sys->budget;
+        frames -= (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+        return room > UINT64_MAX - frames ? UINT64_MAX : room + frames;
 }
 
 /* False: over the limit, and nothing changed. */
