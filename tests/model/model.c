@@ -216,8 +216,10 @@ enum quire_status model_move(struct model *m, uint64_t from, uint64_t bytes, uin
         uint64_t first = (to - m->low) >> m->shift, count = bytes >> m->shift, more;
         struct model_region old;
 
-        if (st != QUIRE_OK || s.region->kind != QUIRE_PAGED || s.region->first != s.first)
-                return QUIRE_NOT_PRESENT;
+        if (st == QUIRE_OK && (s.region->kind != QUIRE_PAGED || s.region->first != s.first))
+                st = QUIRE_NOT_PRESENT;
+        if (st != QUIRE_OK)
+                return st;
         old = *s.region;
         more = count - old.pages;
         s.count = old.pages;
@@ -333,27 +335,35 @@ enum quire_status model_change(struct model *m, enum model_op op, uint64_t va, u
 
 /* ------------------------------------------------ holding, watching, accesses */
 
-/* A guard mark where it stops has alarmed, and is gone. */
-uint64_t model_holdable(struct model *m, uint64_t va, uint64_t pages, unsigned access)
+uint64_t model_holdable(const struct model *m, uint64_t va, uint64_t pages, unsigned access)
 {
         for (uint64_t n = 0; n < pages; n++) {
-                struct model_page *p = model_page(m, va + (n << m->shift));
+                const struct model_page *p = model_page(m, va + (n << m->shift));
 
-                if (p && p->committed && !p->guard && !(access & ~(unsigned)p->access))
-                        continue;
-                if (p && p->committed)
-                        p->guard = false;
-                return n;
+                if (!p || !p->committed || p->guard || (access & ~(unsigned)p->access))
+                        return n;
         }
         return pages;
 }
 
-void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, int by)
+/* => so many may be held.  A guard mark just behind them alarms, and is gone. */
+void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, bool more)
 {
-        for (struct model_page *p = model_page(m, va), *end = p + pages; p < end; p++) {
-                set_wanted(m, p, p->locked, by);
-                p->written |= by > 0 && (access & QUIRE_W) && region_of(m, p)->watched;
+        struct model_page *p = model_page(m, va), *end = p + pages;
+
+        for (; p < end; p++) {
+                set_wanted(m, p, p->locked, 1);
+                p->written |= (access & QUIRE_W) && region_of(m, p)->watched;
         }
+        p = more ? model_page(m, va + (pages << m->shift)) : NULL;
+        if (p && (p->locked || p->holds || m->system->locked < m->system->lock_limit))
+                p->guard = false;
+}
+
+void model_unhold(struct model *m, uint64_t va, uint64_t pages)
+{
+        for (struct model_page *p = model_page(m, va), *end = p + pages; p < end; p++)
+                set_wanted(m, p, p->locked, -1);
 }
 
 enum quire_status model_watch_get(struct model *m, uint64_t va, uint64_t bytes, bool reset,

@@ -66,9 +66,11 @@ enum quire_status model_watch_get(struct model *, uint64_t va, uint64_t bytes, b
                                   uint64_t *out, uint64_t *count);
 enum quire_status model_query(const struct model *, uint64_t va, struct quire_info *);
 
-/* Pages from va on that may be held so, at most `pages'; hold counts them (by: 1, -1). */
-uint64_t model_holdable(struct model *, uint64_t va, uint64_t pages, unsigned access);
-void model_hold(struct model *, uint64_t va, uint64_t pages, unsigned access, int by);
+/* Pages from va on that may be held so, at most `pages'; hold counts them.  more:
+ * the hold stopped there although more was asked for. */
+uint64_t model_holdable(const struct model *, uint64_t va, uint64_t pages, unsigned access);
+void model_hold(struct model *, uint64_t va, uint64_t pages, unsigned access, bool more);
+void model_unhold(struct model *, uint64_t va, uint64_t pages);
 
 /* An access to one page: 0, or why it is denied.  Clears a guard mark, notes a write. */
 unsigned model_access(struct model *, uint64_t va, unsigned access);

@@ -308,9 +308,9 @@ static void act_hold(struct run *r)
         if (held >> r->shift < most && r->promises.locked + most <= r->promises.lock_limit)
                 run_fails(r, "held %#lx, %#lx could be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
+        model_hold(t.model, t.va, held >> r->shift, access, held < t.bytes);
         if (!held)
                 return;
-        model_hold(t.model, t.va, held >> r->shift, access, 1);
         r->hold[r->holds++] = (struct run_hold){ t.space, t.va, held >> r->shift };
 }
 
@@ -319,7 +319,7 @@ static void unhold(struct run *r, unsigned which)
         struct run_hold h = r->hold[which];
 
         quire_region_unhold(r->space[h.space], h.va, h.pages << r->shift);
-        model_hold(&r->model[h.space], h.va, h.pages, 0, -1);
+        model_unhold(&r->model[h.space], h.va, h.pages);
         r->hold[which] = r->hold[--r->holds];
 }
 

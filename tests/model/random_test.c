@@ -19,7 +19,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-enum { SHORT_STEPS = 1000, LONG_STEPS = 50000 };
+enum { SHORT_STEPS = 1000, LONG_STEPS = 50000, SHRINK_SECONDS = 100 };
 
 static struct {
         const char *driver;
@@ -127,7 +127,7 @@ static void shrink(const struct run_shape *given)
 {
         struct run_shape s = *given;
         uint8_t *out = calloc(s.steps + 1, 1);
-        uint64_t left = 0;
+        uint64_t left = 0, end = seconds_now() + SHRINK_SECONDS;
 
         omitted = out;
         if (!out || in_child(act_once, &s, true)) {
@@ -145,8 +145,8 @@ static void shrink(const struct run_shape *given)
                         high = middle;
                 s.steps = high;
         }
-        for (uint64_t size = s.steps / 2; size; size /= 2) {
-                for (uint64_t at = 0; at < s.steps; at += size) {
+        for (uint64_t size = s.steps / 2; size && seconds_now() < end; size /= 2) {
+                for (uint64_t at = 0; at < s.steps && seconds_now() < end; at += size) {
                         uint64_t n = size < s.steps - at ? size : s.steps - at;
                         uint8_t *kept = malloc(n);
 

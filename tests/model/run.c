@@ -5,6 +5,7 @@
  * (model.c).
  */
 #include "run.h"
+#include "../../core/core.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,16 +138,15 @@ static uint64_t find_window(struct run *r)
         return va;
 }
 
+/* Without a limit of its own a system promises what it can hold, which is its
+ * own to say (that it keeps the promise, these runs show). */
 static void set_promises(struct run *r)
 {
         const struct drive_options *o = &r->shape.options;
-        uint64_t limit = o->commit_limit;
 
-        if (!limit && o->pagefiles && !o->pagefile_bytes)
-                limit = UINT64_MAX;
-        else if (!limit)
-                limit = o->budget + o->pagefiles * o->pagefile_bytes;
-        r->promises.limit = limit >> r->shift;
+        r->promises.limit = o->commit_limit >> r->shift;
+        if (!o->commit_limit)
+                r->promises.limit = quire_charge_limit(r->system);
         r->promises.lock_limit = (o->budget >> r->shift) / 2;
 }
 
