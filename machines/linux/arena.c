@@ -5,8 +5,7 @@
  *            userfaultfd once.  Reserving inside it is the core's bookkeeping
  *            alone: no kernel mapping comes or goes, whatever the number of
  *            regions, protections and guards.
- *   plain    one large inaccessible mapping, not registered.  Delegating inside
- *            it is bookkeeping too; access comes with delegate_protect.
+ *   plain    one large inaccessible mapping, not registered; see plain.c.
  *   chunks   what was asked for at other addresses, or against the grain of a
  *            zone (a paged range inside plain, a delegated one inside the
  *            arena).  Neighbours of one kind are one chunk, as their mappings
@@ -52,6 +51,11 @@
 #else
 #define ARENA_MOST ((uint64_t)1 << 40)
 #endif
+
+static bool in_zone(uint64_t va, uint64_t first, uint64_t bytes)
+{
+        return va - first < bytes;
+}
 
 /* ------------------------------------------------------------------ rows */
 
@@ -185,11 +189,6 @@ static void remove_row(struct chunks *c, uint32_t at, uint64_t first, uint64_t p
 
 /* ------------------------------------------------------------ predicates */
 
-static bool in_zone(uint64_t va, uint64_t first, uint64_t bytes)
-{
-        return va - first < bytes;
-}
-
 /* Is an access here one that the userfaultfd reports? */
 bool quire_arena_paged(const struct quire_linux *l, uint64_t va)
 {
@@ -277,7 +276,7 @@ static long map_piece(struct quire_linux *l, const struct chunk *c, bool over)
 }
 
 /* How far the zone (or the space between zones) that va lies in goes on. */
-static uint64_t piece_pages(const struct quire_linux *l, uint64_t va, uint64_t pages)
+uint64_t quire_piece_pages(const struct quire_linux *l, uint64_t va, uint64_t pages)
 {
         const uint64_t edge[4] = { l->arena, l->arena + l->arena_bytes, l->plain,
                                    l->plain + l->plain_bytes };
@@ -289,7 +288,7 @@ static uint64_t piece_pages(const struct quire_linux *l, uint64_t va, uint64_t p
         return (end - va) >> PAGE_SHIFT;
 }
 
-static enum chunk_kind zone_kind(const struct quire_linux *l, uint64_t va)
+enum chunk_kind quire_zone_kind(const struct quire_linux *l, uint64_t va)
 {
         if (in_zone(va, l->arena, l->arena_bytes))
                 return CHUNK_PAGED;
@@ -297,7 +296,7 @@ static enum chunk_kind zone_kind(const struct quire_linux *l, uint64_t va)
 }
 
 /* Give back [va, pages): chunks lose it, and their mappings with it. */
-static void surrender(struct quire_linux *l, uint64_t va, uint64_t pages)
+void quire_chunk_surrender(struct quire_linux *l, uint64_t va, uint64_t pages)
 {
         uint64_t end = va + (pages << PAGE_SHIFT);
         struct chunks *c = &l->chunks;
@@ -316,7 +315,7 @@ static void surrender(struct quire_linux *l, uint64_t va, uint64_t pages)
                         return;
                 remove_row(c, at, first, n);
                 while (n) {
-                        uint64_t here = piece_pages(l, first, n);
+                        uint64_t here = quire_piece_pages(l, first, n);
                         unmap_piece(l, first, here);
                         first += here << PAGE_SHIFT;
                         n -= here;
@@ -331,7 +330,7 @@ static enum quire_status errno_status(long failed)
 
 /* Make the range one of `kind', wherever it lies; nothing where the zone is
  * so already. */
-static enum quire_status claim(struct quire_linux *l, const struct chunk *want,
+enum quire_status quire_chunk_claim(struct quire_linux *l, const struct chunk *want,
                                struct quire_range *obstacle)
 {
         struct chunk piece = *want;
@@ -340,8 +339,8 @@ static enum quire_status claim(struct quire_linux *l, const struct chunk *want,
         if (want->first >= VA_END || left > (VA_END - want->first) >> PAGE_SHIFT)
                 return QUIRE_INVALID;
         while (left) {
-                piece.pages = piece_pages(l, piece.first, left);
-                enum chunk_kind zone = zone_kind(l, piece.first);
+                piece.pages = quire_piece_pages(l, piece.first, left);
+                enum chunk_kind zone = quire_zone_kind(l, piece.first);
                 long failed = 0;
 
                 if (zone != want->kind) {
@@ -350,7 +349,7 @@ static enum quire_status claim(struct quire_linux *l, const struct chunk *want,
                                 insert_row(&l->chunks, &piece);
                 }
                 if (failed) {
-                        surrender(l, want->first, want->pages - left);
+                        quire_chunk_surrender(l, want->first, want->pages - left);
                         if (failed == -EEXIST && obstacle)
                                 quire_maps_obstacle(l, piece.first, piece.pages, obstacle);
                         return errno_status(failed);
@@ -389,51 +388,13 @@ enum quire_status quire_linux_reserve(struct quire_mspace *s, uint64_t va, uint6
 {
         struct chunk want = { va, pages, store ? CHUNK_VIEW : CHUNK_PAGED, store, first };
 
-        return claim(s->l, &want, obstacle);
+        return quire_chunk_claim(s->l, &want, obstacle);
 }
 
 void quire_linux_release(struct quire_mspace *s, uint64_t va, uint64_t pages)
 {
         quire_linux_drop(s, va, pages);
-        surrender(s->l, va, pages);
-}
-
-enum quire_status quire_linux_delegate(struct quire_mspace *s, uint64_t va, uint64_t pages,
-                                       struct quire_range *obstacle)
-{
-        struct chunk want = { va, pages, CHUNK_PLAIN, NULL, 0 };
-
-        return claim(s->l, &want, obstacle);
-}
-
-enum quire_status quire_linux_delegate_protect(struct quire_mspace *s, uint64_t va,
-                                               uint64_t pages, unsigned access)
-{
-        int prot = (access & QUIRE_R ? PROT_READ : 0) | (access & QUIRE_W ? PROT_WRITE : 0) |
-                   (access & QUIRE_X ? PROT_EXEC : 0);
-        (void)s;
-        return sys_mprotect(va, pages << PAGE_SHIFT, prot) ? QUIRE_NO_MEMORY : QUIRE_OK;
-}
-
-void quire_linux_delegate_discard(struct quire_mspace *s, uint64_t va, uint64_t pages)
-{
-        (void)s;
-        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
-}
-
-void quire_linux_delegate_release(struct quire_mspace *s, uint64_t va, uint64_t pages)
-{
-        struct quire_linux *l = s->l;
-
-        while (pages) {
-                uint64_t here = piece_pages(l, va, pages);
-                if (zone_kind(l, va) == CHUNK_PLAIN)
-                        unmap_piece(l, va, here);
-                else
-                        surrender(l, va, here);
-                va += here << PAGE_SHIFT;
-                pages -= here;
-        }
+        quire_chunk_surrender(s->l, va, pages);
 }
 
 /* ---------------------------------------------------------- open, close */
@@ -482,6 +443,7 @@ enum quire_status quire_arena_open(struct quire_linux *l)
                 return QUIRE_NO_MEMORY;
         (void)sys_madvise(l->zeroes, QUIRE_RUN_MAX * PAGE, MADV_NOHUGEPAGE);
         (void)sys_madvise(l->arena, l->arena_bytes, MADV_NOHUGEPAGE);
+        (void)sys_madvise(l->plain, l->plain_bytes, MADV_DONTDUMP);
         /* Read once, so that copying from them never faults. */
         for (unsigned i = 0; i < QUIRE_RUN_MAX; i++)
                 (void)*(volatile char *)(uintptr_t)(l->zeroes + i * PAGE);
@@ -500,7 +462,7 @@ bool quire_arena_adopt(struct quire_linux *l)
 
         for (uint32_t i = 0; !failed && i < c->count; i++) {
                 struct chunk *row = &c->row[i];
-                if (row->kind == CHUNK_PLAIN && zone_kind(l, row->first) == CHUNK_PAGED)
+                if (row->kind == CHUNK_PLAIN && quire_zone_kind(l, row->first) == CHUNK_PAGED)
                         quire_uffd_unregister(l->uffd, row->first, row->pages << PAGE_SHIFT);
                 failed = watch_piece(l, row);
         }

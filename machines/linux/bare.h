@@ -8,15 +8,15 @@
 #include "linux.h"
 
 struct quire_linux_setup {
-        uint64_t memory;               /* bytes of frames the pool is built for; it can hold more */
+        uint64_t memory;               /* bytes of frames; raised later, more are there */
         enum quire_faults faults;
-        const char *pagefile;          /* as in quire_process_options; null there: null here */
+        const char *pagefile;          /* as in quire_process_options */
         bool buffered;
         bool no_pagefile;              /* leave file 0 out: io_* then fail */
         const struct quire_linux_hooks *hooks;      /* may be null; copied */
 };
 
-/* One at a time.  UNSUPPORTED, IO_ERROR (the pagefile), NO_MEMORY; problem
+/* One at a time; its one space is the process.  UNSUPPORTED, IO_ERROR (the pagefile), NO_MEMORY; problem
  * receives one line that says why and what to do. */
 QUIRE_CHECKED enum quire_status quire_linux_open(const struct quire_linux_setup *,
                                                  struct quire_linux **out,
@@ -32,8 +32,5 @@ struct quire_host *quire_linux_host(struct quire_linux *);
 /* Pages the machine itself may hold resident beside the frames it handed out:
  * materialized pool slots that wait for reuse.  Taken off the budget. */
 uint64_t quire_linux_slack(const struct quire_linux *);
-
-/* Faults go to this owner's quire_fault(); for a machine with one space. */
-void quire_linux_start(struct quire_linux *);
 
 #endif

@@ -290,9 +290,9 @@ enum quire_status quire_linux_take(struct quire_mspace *s, uint64_t va, uint64_t
                 return quire_view_take(l, va, pages);
         while (at < pages) {
                 uint32_t got, slot = quire_pool_claim(&l->pool, (uint32_t)(pages - at), &got);
-                long failed = slot == NO_SLOT
-                                      ? -ENOMEM
-                                      : hide_run(l, va + (at << PAGE_SHIFT), got, frames + at, slot);
+                long failed = -ENOMEM;
+                if (slot != NO_SLOT)
+                        failed = hide_run(l, va + (at << PAGE_SHIFT), got, frames + at, slot);
                 if (failed) {
                         /* The runs before this one go back, the last first. */
                         while (at--) {

@@ -5,6 +5,7 @@
  *                    core otherwise than by quire_fault()
  *   machine.c        the operations in two tables, open and close
  *   arena.c          where ranges lie: arena, plain zone, chunks
+ *   plain.c          delegated ranges
  *   pool.c           frames, and the slots that hold their contents
  *   enter.c          translations: enter, protect, take, drop
  *   store.c          stores and their views
@@ -144,6 +145,7 @@ struct pagefile {
 };
 
 #define WITNESSES 16
+#define KEPT 32
 
 struct costs {                       /* [L] see enter.c */
         uint32_t move, copy;         /* ticks a page of late; 0: not known yet */
@@ -159,6 +161,9 @@ struct quire_linux {
         int pagemap;                         /* /proc/self/pagemap, or -1 */
         uint64_t arena, arena_bytes;         /* [I] */
         uint64_t plain, plain_bytes;         /* [I] */
+        struct quire_range kept[KEPT];       /* [L] see plain.c */
+        unsigned kept_count, kept_turn;      /* [L] */
+        bool watching;                       /* [a] a delegated range was ever watched */
         uint64_t zeroes;                     /* [I] QUIRE_RUN_MAX pages that read as zeroes */
         struct quire_abilities abilities;    /* [I] */
         struct quire_linux_setup setup;      /* [I] */
@@ -217,6 +222,11 @@ void quire_uffd_wake(struct quire_linux *, uint64_t va);
 enum quire_status quire_arena_open(struct quire_linux *);
 bool quire_arena_adopt(struct quire_linux *);
 void quire_arena_close(struct quire_linux *);
+uint64_t quire_piece_pages(const struct quire_linux *, uint64_t va, uint64_t pages);
+enum chunk_kind quire_zone_kind(const struct quire_linux *, uint64_t va);
+enum quire_status quire_chunk_claim(struct quire_linux *, const struct chunk *,
+                                    struct quire_range *obstacle);
+void quire_chunk_surrender(struct quire_linux *, uint64_t va, uint64_t pages);
 bool quire_chunk_find(const struct quire_linux *, uint64_t va, struct chunk *out);
 bool quire_arena_paged(const struct quire_linux *, uint64_t va);
 bool quire_arena_plain(const struct quire_linux *, uint64_t va);
@@ -225,6 +235,8 @@ void quire_linux_space_close(struct quire_mspace *);
 enum quire_status quire_linux_reserve(struct quire_mspace *, uint64_t, uint64_t,
                                       struct quire_store *, uint64_t, struct quire_range *);
 void quire_linux_release(struct quire_mspace *, uint64_t, uint64_t);
+
+/* --- plain.c */
 enum quire_status quire_linux_delegate(struct quire_mspace *, uint64_t, uint64_t,
                                        struct quire_range *);
 enum quire_status quire_linux_delegate_protect(struct quire_mspace *, uint64_t, uint64_t,

@@ -58,7 +58,8 @@ static enum quire_status check_memory(const struct quire_process_options *o, uin
 
         if (o->memory >= least)
                 return QUIRE_OK;
-        (void)snprintf(problem, sizeof(problem), "memory: %llu KiB are too few, the least is %llu KiB",
+        (void)snprintf(problem, sizeof(problem),
+                       "memory: %llu KiB are too few, the least is %llu KiB",
                        (unsigned long long)o->memory >> 10, (unsigned long long)least >> 10);
         return QUIRE_INVALID;
 }

@@ -27,7 +27,7 @@ static inline long sys_call6(long nr, long a, long b, long c, long d, long e, lo
         return ret;
 }
 #else
-#error "the Linux machine reads the fault's kind from x86-64 registers; port faults.c and sys.h together"
+#error "x86-64 only: this file enters its kernel, faults.c reads its registers"
 #endif
 
 static inline long sys_call3(long nr, long a, long b, long c)

@@ -2,8 +2,9 @@
  * uffd.h - userfaultfd and pagemap as the newest kernels have them.
  *
  * Debian 12's headers are of 6.1: they lack UFFDIO_MOVE (6.8), asynchronous
- * write-protection and PAGEMAP_SCAN (6.7), PROCMAP_QUERY (6.11).  Whatever a header already defines is left alone; whether the
- * running kernel has it is probed, never assumed.
+ * write-protection and PAGEMAP_SCAN (6.7), PROCMAP_QUERY (6.11).  Whatever a
+ * header already defines is left alone; whether the running kernel has it is
+ * probed, never assumed.
  */
 #ifndef QUIRE_LINUX_UFFD_H
 #define QUIRE_LINUX_UFFD_H

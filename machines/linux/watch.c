@@ -65,6 +65,7 @@ enum quire_status quire_linux_delegate_watch(struct quire_mspace *s, uint64_t va
 
         if (l->watch < 0 || l->pagemap < 0)
                 return QUIRE_UNSUPPORTED;
+        STORE(&l->watching, true);
         if (register_range(l, va, pages) || scan(l, va, pages, NULL))
                 return QUIRE_NO_MEMORY;
         return QUIRE_OK;
