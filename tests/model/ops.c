@@ -90,7 +90,7 @@ static void says_range(struct run *r, const char *verb, const struct run_target 
 static uint64_t pick_size(struct run *r)
 {
         uint64_t limit = r->shape.window / 2;
-        uint64_t most = draw_percent(&r->draw, 5) ? limit : draw_percent(&r->draw, 40) ? 96 : 12;
+        uint64_t most = draw_percent(&r->draw, 5) ? limit : draw_percent(&r->draw, 60) ? 160 : 12;
 
         return 1 + draw_below(&r->draw, most < limit ? most : limit);
 }
@@ -206,7 +206,7 @@ static void act_split(struct run *r)
 
 static void act_commit(struct run *r)
 {
-        struct run_target t = run_pick(r, draw_percent(&r->draw, 10) ? 0 : 96);
+        struct run_target t = run_pick(r, draw_percent(&r->draw, 30) ? 0 : 96);
         unsigned access = run_pick_access(r);
 
         says_range(r, "commit", &t);
@@ -377,10 +377,10 @@ static void act_advise(struct run *r)
 }
 
 const struct run_op run_ops[] = {
-        { "read", 22, act_read }, { "write", 22, act_write }, { "fill", 16, act_fill },
+        { "read", 22, act_read }, { "write", 22, act_write }, { "fill", 20, act_fill },
         { "read across", 3, act_read_across }, { "fetch", 2, act_fetch },
         { "reserve", 8, act_reserve }, { "release", 4, act_release },
-        { "commit", 12, act_commit }, { "decommit", 4, act_decommit },
+        { "commit", 14, act_commit }, { "decommit", 3, act_decommit },
         { "protect", 5, act_protect }, { "guard", 3, act_guard },
         { "discard", 3, act_discard }, { "mark", 2, act_mark }, { "split", 2, act_split },
         { "move", 2, act_move }, { "lock", 2, act_lock }, { "unlock", 2, act_unlock },

@@ -29,6 +29,11 @@ static struct {
 
 static struct run run;
 
+/* What the runs did in all, to see that they did it. */
+static struct {
+        uint64_t accesses, denials, refused, hard, tier, evicted, pages_in, pages_out;
+} total;
+
 /* Which steps are left out while shrinking; null: none. */
 static const uint8_t *omitted;
 
@@ -39,6 +44,32 @@ static void tell_crash(int sig)
         signal(sig, SIG_DFL);
         run_tell(&run);
         raise(sig);
+}
+
+static void add_up(void)
+{
+        struct quire_counters c;
+
+        quire_system_counters(run.system, &c);
+        total.accesses += run.accesses;
+        total.denials += run.denials;
+        total.refused += run.refused;
+        total.hard += c.faults_hard;
+        total.tier += c.faults_tier;
+        total.evicted += c.evicted;
+        total.pages_in += c.pages_in;
+        total.pages_out += c.pages_out;
+}
+
+static void print_total(const char *name, uint64_t steps, uint64_t runs)
+{
+        printf("    %s: %lu operations in %lu runs: %lu refused; %lu accesses, %lu denied; faults:"
+               " %lu tier, %lu hard;\n    pages: %lu evicted, %lu written, %lu read\n", name,
+               (unsigned long)steps, (unsigned long)runs, (unsigned long)total.refused,
+               (unsigned long)total.accesses, (unsigned long)total.denials,
+               (unsigned long)total.tier, (unsigned long)total.hard,
+               (unsigned long)total.evicted, (unsigned long)total.pages_out,
+               (unsigned long)total.pages_in);
 }
 
 static void do_run(const struct run_shape *shape)
@@ -53,6 +84,7 @@ static void do_run(const struct run_shape *shape)
         }
         run_compare(&run, true);
         quire_system_audit(run.system);
+        add_up();
         run_close(&run);
 }
 
@@ -85,8 +117,7 @@ static void run_driver(const struct driver *d)
                 done[!brief] += s.steps;
                 runs++;
         }
-        printf("%s: %lu operations in %lu runs\n", d->name,
-               (unsigned long)(done[0] + done[1]), (unsigned long)runs);
+        print_total(d->name, done[0] + done[1], runs);
 }
 
 /* In a process of its own, so that a crash is one failure.  True: all was right. */

@@ -23,9 +23,9 @@ static void draw_options(struct run_shape *s, struct draw *d)
 
         o->page_shift = 12;
         if (s->driver->simulated && draw_percent(d, 20))
-                o->page_shift = draw_percent(d, 50) ? 14 : 16;
+                o->page_shift = draw_percent(d, 70) ? 14 : 16;
         page = (uint64_t)1 << o->page_shift;
-        o->budget = quire_budget_least(page) + draw_below(d, 512) * page;
+        o->budget = quire_budget_least(page) + draw_below(d, draw_percent(d, 50) ? 48 : 512) * page;
         o->pagefiles = s->driver->simulated ? 1 + (unsigned)draw_below(d, 3) : 1;
         if (draw_percent(d, 10))
                 o->pagefiles = 0;
@@ -47,7 +47,7 @@ struct run_shape run_shape_drawn(const struct driver *driver, uint64_t seed, uin
 
         draw_step(&d, ~(uint64_t)0);
         s.audit_every = every_step ? 1 : 500 + draw_below(&d, 2000);
-        s.window = every_step ? 64 + draw_below(&d, 512) : 512 + draw_below(&d, 7680);
+        s.window = every_step ? 128 + draw_below(&d, 512) : 512 + draw_below(&d, 7680);
         s.spaces = driver->spaces < RUN_SPACES ? driver->spaces : RUN_SPACES;
         s.spaces = 1 + (unsigned)draw_below(&d, s.spaces);
         draw_options(&s, &d);
@@ -118,6 +118,7 @@ void run_fails(struct run *r, const char *format, ...)
 
 void run_same(struct run *r, enum quire_status got, enum quire_status want)
 {
+        r->refused += want != QUIRE_OK;
         if (got != want)
                 run_fails(r, "answers %s, must be %s", quire_status_name(got),
                           quire_status_name(want));

@@ -49,7 +49,7 @@ struct run {
         uint64_t fills;                  /* pages written whole so far */
         uint8_t *want, *got;             /* four pages each */
         uint64_t tally[32];              /* steps by operation */
-        uint64_t denials;
+        uint64_t accesses, denials, refused;
         char history[RUN_HISTORY][RUN_LINE];
         bool trace;                      /* print every step */
 };

@@ -35,6 +35,7 @@ static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, v
         if (want && why != want && !(why == 0 && (plain || want == QUIRE_WHY_FREE)))
                 run_fails(r, "access %u to %#lx is denied: %s; the model says: %s", access,
                           (unsigned long)va, reason(why), reason(want));
+        r->accesses++;
         r->denials += want != 0;
         return !want;
 }
@@ -78,7 +79,7 @@ static uint64_t ahead(struct run *r, const struct run_target *t, uint64_t most)
 void act_read(struct run *r)
 {
         struct run_target t = pick_page(r);
-        uint64_t pages = ahead(r, &t, draw_percent(&r->draw, 10) ? 40 : 3);
+        uint64_t pages = ahead(r, &t, draw_percent(&r->draw, 15) ? 80 : 3);
 
         run_says(r, "read %u:%#lx, %lu pages", t.space, (unsigned long)t.va,
                  (unsigned long)pages);
@@ -142,7 +143,7 @@ void act_write(struct run *r)
 void act_fill(struct run *r)
 {
         struct run_target t = pick_page(r);
-        uint64_t pages = ahead(r, &t, draw_percent(&r->draw, 10) ? 100 : 4);
+        uint64_t pages = ahead(r, &t, draw_percent(&r->draw, 25) ? 120 : 4);
         unsigned kind = (unsigned)draw_below(&r->draw, 4);
 
         run_says(r, "fill %u:%#lx, %lu pages, kind %u", t.space, (unsigned long)t.va,
