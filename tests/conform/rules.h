@@ -18,6 +18,9 @@ extern const struct rig_kind *rule_kind;
 void rule_open(struct rig *);
 void rule_close(struct rig *);
 
+/* All of the script, or up to the first rule that fails. */
+void rules_run(const struct rig_kind *, bool first_fault_only);
+
 /* A word that belongs to this page in this round. */
 uint64_t rule_word(unsigned page, unsigned round);
 

@@ -25,10 +25,12 @@ static void read_or_write(void *argument)
         r->done = true;
 }
 
-static void wait_for_tickets(struct fake *f, unsigned count)
+/* Until the reader has faulted; it may not have come to its end without. */
+static void wait_for_tickets(struct fake *f, unsigned count, const struct reader *r)
 {
-        while (f->tickets < count)
+        while (f->tickets < count && !r->done)
                 f->rig->host_ops->pause(f->rig->host);
+        REQUIRE(f->tickets >= count);
 }
 
 static void resume(struct fake *f, unsigned ticket, enum quire_verdict verdict)
@@ -52,7 +54,7 @@ static void entering_does_not_wake_M5(void)
                 f.mode = FAKE_PEND;
                 f.tickets = 0;
                 t = rig.kind->start(&rig, read_or_write, &r);
-                wait_for_tickets(&f, 1);
+                wait_for_tickets(&f, 1, &r);
                 fake_lock(&rig);
                 for (unsigned word = round; word <= round + 1; word++) {
                         REQUIRE(fake_frame(&f, 2) != QUIRE_NO_FRAME);
@@ -89,7 +91,7 @@ static void resume_without_a_page_faults_again_M5(void)
         f.mode = FAKE_PEND;
         t = rig.kind->start(&rig, read_or_write, &r);
         for (unsigned round = 0; round < 5; round++) {
-                wait_for_tickets(&f, round + 1);
+                wait_for_tickets(&f, round + 1, &r);
                 fake_lock(&rig);
                 CHECK(!r.done && f.last_access == QUIRE_W);
                 if (round == 4)
@@ -122,8 +124,9 @@ static void a_pending_access_is_denied_M5(void)
                 f.mode = FAKE_PEND;
                 f.tickets = 0;
                 t = rig.kind->start(&rig, read_or_write, &r);
-                wait_for_tickets(&f, 1);
+                wait_for_tickets(&f, 1, &r);
                 fake_lock(&rig);
+                f.mode = FAKE_RESOLVE;
                 resume(&f, 0, QUIRE_DENY);
                 fake_unlock(&rig);
                 rig.kind->join(&rig, t);
@@ -151,7 +154,7 @@ static void each_has_its_own_verdict_M5(void)
                 for (unsigned i = 0; i < COUNT; i++) {
                         r[i] = (struct reader){ .f = &f, .page = 1, .access = QUIRE_R };
                         t[i] = rig.kind->start(&rig, read_or_write, &r[i]);
-                        wait_for_tickets(&f, i + 1);
+                        wait_for_tickets(&f, i + 1, &r[i]);
                 }
                 fake_lock(&rig);
                 REQUIRE(fake_frame(&f, 1) != QUIRE_NO_FRAME);
@@ -207,7 +210,7 @@ static void others_run_meanwhile_M5(void)
         fake_open(&f, &rig, 64, NULL);
         f.mode = FAKE_PEND;
         t = rig.kind->start(&rig, read_or_write, &r);
-        wait_for_tickets(&f, 1);
+        wait_for_tickets(&f, 1, &r);
         f.mode = FAKE_RESOLVE;
         for (unsigned page = 1; page < 64; page++)
                 CHECK(fake_store(&f, page, 0, page) == RIG_OK);

@@ -1,0 +1,46 @@
+/*
+ * rules.c - the chapters of the conformance script, in order.
+ */
+#include "rules.h"
+
+const struct rig_kind *rule_kind;
+
+static const struct rule *const chapters[] = {
+        rules_frames, rules_range, rules_show, rules_stop, rules_plain, rules_threads,
+        rules_random,
+};
+
+void rule_open(struct rig *rig)
+{
+        memset(rig, 0, sizeof *rig);
+        rig->kind = rule_kind;
+        REQUIRE(rule_kind->open(rig, test_seed()));
+}
+
+void rule_close(struct rig *rig)
+{
+        rig->kind->close(rig);
+}
+
+uint64_t rule_word(unsigned page, unsigned round)
+{
+        uint64_t state = (uint64_t)round << 32 | page;
+
+        return test_random(&state) | 1;
+}
+
+void rules_run(const struct rig_kind *kind, bool first_fault_only)
+{
+        static char names[512][96];
+        static unsigned used;
+
+        rule_kind = kind;
+        for (unsigned c = 0; c < sizeof chapters / sizeof *chapters; c++)
+                for (const struct rule *r = chapters[c]; r->run; r++) {
+                        if (first_fault_only && quire_test_state.failed)
+                                return;
+                        REQUIRE(used < sizeof names / sizeof *names);
+                        snprintf(names[used], sizeof names[used], "%s_%s", kind->name, r->name);
+                        test_run(names[used++], r->run);
+                }
+}
