@@ -60,7 +60,6 @@ static void add_counters(struct quire_counters *sum, const struct quire_counters
         sum->evicted += c->evicted;
         sum->clean_evicted += c->clean_evicted;
         sum->prefetched += c->prefetched;
-        sum->prefetch_used += c->prefetch_used;
         sum->io_errors += c->io_errors;
         sum->broken += c->broken;
         sum->stall_ns += c->stall_ns;
@@ -144,7 +143,9 @@ static void tame(char *text)
         while (*text) {
                 unsigned length = quire_utf8_length(text);
 
-                if (!length || iscntrl((unsigned char)*text))
+                if (isspace((unsigned char)*text))
+                        *text = ' ';
+                else if (!length || iscntrl((unsigned char)*text))
                         *text = '?';
                 text += length ? length : 1;
         }

@@ -26,19 +26,22 @@ static int refuse_size(const char *name, const char *value)
                 name, value);
 }
 
+/* Whole pages: what is over does not help anybody. */
+static uint64_t whole_pages(uint64_t bytes)
+{
+        return bytes - bytes % (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static int take_memory(struct quire_run_options *o, const char *name, const char *value)
 {
-        uint64_t least = quire_budget_least((uint64_t)sysconf(_SC_PAGESIZE));
-
         if (!quire_size_parse(value, &o->memory))
                 return refuse_size(name, value);
-        if (o->memory < least)
-                return quire_cli_complain(QUIRE_EXIT_BAD,
-                        "%s %s is too small to run anything: the least that works is %s",
-                        name, value, quire_text_size_exact(least).s);
         if (o->memory > MEMORY_MOST)
                 return quire_cli_complain(QUIRE_EXIT_BAD, "%s %s is too large: the most is %s",
                         name, value, quire_text_size_exact(MEMORY_MOST).s);
+        o->memory = whole_pages(o->memory);
+        if (!o->memory)              /* 0 says that it was not given; a page is too few too */
+                o->memory = (uint64_t)sysconf(_SC_PAGESIZE);
         return 0;
 }
 
@@ -61,6 +64,7 @@ static int take_pagefile_size(struct quire_run_options *o, const char *name, con
         if (o->pagefile_size > MEMORY_MOST)
                 return quire_cli_complain(QUIRE_EXIT_BAD, "%s %s is too large: the most is %s",
                         name, value, quire_text_size_exact(MEMORY_MOST).s);
+        o->pagefile_size = whole_pages(o->pagefile_size);
         return 0;
 }
 

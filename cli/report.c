@@ -123,8 +123,7 @@ static void write_paging(const struct quire_facts *f, const struct quire_totals 
             quire_text_count(c->pages_in).s);
         if (c->prefetched)
                 row(out, "  ahead", quire_text_size(c->prefetched * f->page).s,
-                    "of it before it was asked for; %s was used",
-                    quire_text_percent((double)c->prefetch_used / (double)c->prefetched).s);
+                    "brought in ahead of a fault, zeroes and compressed ones too");
         if (t->tier_frames)
                 row(out, "compressed", quire_text_size(t->tier_frames * f->page).s,
                     "held %s at the peak (%.1f to 1)", quire_text_size(t->tier_pages * f->page).s,
@@ -147,19 +146,37 @@ static void write_process(const struct quire_facts *f, const struct quire_stats_
                 quire_text_short(c->faults_hard).s, quire_text_time(c->stall_ns).s);
 }
 
+/* The largest first; of equals the one that began first. */
+static void sort_by_memory(const struct quire_facts *f, const struct quire_totals *t,
+                           unsigned *order)
+{
+        for (unsigned i = 0; i < t->processes; i++) {
+                const struct quire_stats_entry *e = quire_facts_entry(f, t->order[i]);
+                unsigned at = i;
+
+                for (; at && quire_facts_entry(f, order[at - 1])->mapped_peak < e->mapped_peak;
+                     at--)
+                        order[at] = order[at - 1];
+                order[at] = t->order[i];
+        }
+}
+
 static void write_processes(const struct quire_facts *f, const struct quire_totals *t, FILE *out)
 {
+        unsigned order[QUIRE_STATS_ENTRIES], shown = t->processes;
+
         if (t->processes + t->unlisted < 2)
                 return;
+        if (shown > PROCESSES_SHOWN)
+                shown = PROCESSES_SHOWN;
+        sort_by_memory(f, t, order);
         fprintf(out, "\n  %-15s %8s %10s %10s %11s %9s %9s\n", "process", "pid", "memory",
                 "resident", "faults", "hard", "stalled");
-        for (unsigned i = 0; i < t->processes && i < PROCESSES_SHOWN; i++)
-                write_process(f, quire_facts_entry(f, t->order[i]), out);
-        if (t->processes > PROCESSES_SHOWN || t->unlisted)
+        for (unsigned i = 0; i < shown; i++)
+                write_process(f, quire_facts_entry(f, order[i]), out);
+        if (t->processes + t->unlisted > shown)
                 fprintf(out, "  and %s more\n",
-                        quire_text_count(t->processes + t->unlisted
-                                         - (t->processes < PROCESSES_SHOWN ? t->processes
-                                                                           : PROCESSES_SHOWN)).s);
+                        quire_text_count(t->processes + t->unlisted - shown).s);
 }
 
 static void write_notes(const struct quire_facts *f, const struct quire_totals *t, FILE *out)

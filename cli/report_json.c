@@ -135,7 +135,6 @@ static void write_paging(struct json *j, const struct quire_counters *c, uint64_
         number(j, "evicted", c->evicted);
         number(j, "clean_evicted", c->clean_evicted);
         number(j, "prefetched", c->prefetched);
-        number(j, "prefetch_used", c->prefetch_used);
         number(j, "pagefile_peak", c->file_pages_peak * page);
         number(j, "io_errors", c->io_errors);
         number(j, "broken", c->broken);

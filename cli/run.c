@@ -9,8 +9,10 @@
 #include "launch.h"
 #include "place.h"
 #include "watch.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,7 +41,8 @@ static uint64_t now_ns(void)
 /* Half of the memory that there is, by the kernel or by the memory cgroup. */
 static uint64_t default_memory(void)
 {
-        uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+        uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * page;
         FILE *limit = fopen("/sys/fs/cgroup/memory.max", "re");
         unsigned long long bytes;
 
@@ -48,7 +51,7 @@ static uint64_t default_memory(void)
                         all = bytes;
                 fclose(limit);
         }
-        return all / 2;
+        return all / 2 / page * page;
 }
 
 static bool wants_stats(const struct quire_run_options *o)
@@ -91,7 +94,40 @@ static int check(struct run *r)
         if (!o->memory)
                 o->memory = default_memory();
         status = quire_place_pagefile(o->pagefile, &r->pagefile);
+        if (!status)
+                status = try_options(r);
         return status ? status : open_outputs(r);
+}
+
+/* Open Quire as the agent will, in a process that ends again: too small a budget,
+ * a machine that forbids what was asked for.  Its reasons are better than ours. */
+static int try_options(const struct run *r)
+{
+        const struct quire_process_options o = {
+                .memory = r->options.memory, .pagefile = r->pagefile.directory,
+                .pagefile_size = r->options.pagefile_size, .policy = r->options.policy,
+                .faults = r->options.faults,
+        };
+        struct quire_process *process;
+        enum quire_status answer;
+        int status = 0;
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                answer = quire_process_open(&o, &process);
+                if (answer != QUIRE_OK)
+                        status = quire_cli_complain(answer == QUIRE_INVALID ? QUIRE_EXIT_BAD
+                                                    : QUIRE_EXIT_FAILED, "%s",
+                                                    quire_process_problem());
+                _exit(status);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) != pid)
+                return quire_cli_complain(QUIRE_EXIT_FAILED, "fork: %s", strerror(errno));
+        if (!WIFEXITED(status))
+                return quire_cli_complain(QUIRE_EXIT_FAILED,
+                                          "Quire does not start on this machine (%s)",
+                                          strsignal(WTERMSIG(status)));
+        return WEXITSTATUS(status);
 }
 
 static int share_files(struct run *r)

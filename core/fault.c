@@ -366,8 +366,6 @@ static enum step show_page(struct walk *w)
                 make_writable(w);
         if (!w->kind) {
                 w->kind = QUIRE_EV_SOFT;
-                if (!p->shown && p->flags & QUIRE_PAGE_IS_AHEAD)
-                        sys->counters.prefetch_used++;
                 if (!quire_page_wanted(p))
                         sys->policy->touch(sys, p);
         }

@@ -74,7 +74,6 @@ static void fill_counters(struct quire_counters *c, uint64_t n)
         c->evicted = 190000 / n;
         c->clean_evicted = 30000 / n;
         c->prefetched = 61233 / n;
-        c->prefetch_used = 57000 / n;
         c->stall_ns = 1920000000u / n;
 }
 

@@ -277,7 +277,7 @@ struct quire_counters {
         /* events since the start */
         uint64_t faults_zero, faults_soft, faults_tier, faults_hard, denied;
         uint64_t pages_in, pages_out;          /* pagefile reads and writes, pages */
-        uint64_t evicted, clean_evicted, prefetched, prefetch_used;
+        uint64_t evicted, clean_evicted, prefetched;
         uint64_t io_errors, broken;
         uint64_t stall_ns;                     /* time that faults took, all threads */
 };
