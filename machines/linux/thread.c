@@ -12,8 +12,9 @@
  *            the thread is woken.  Its own access then gets the kernel's own
  *            answer: a SIGSEGV in that thread, blocked or not as it may be, or
  *            EFAULT for a system call.  The signal handler recognises the bar
- *            by thread and page and lifts it; one that met a system call is
- *            lifted after a while, by the leader.
+ *            by thread and page and lifts it.  A system call tells nobody: its
+ *            bar is lifted when the thread has run again, or after a while by
+ *            the leader.
  *
  * Locks: `reader' is the lead; `lock' guards the tickets; bars belong to L.
  * Signal context: quire_bar_* and quire_thread_verdict; the threads themselves
@@ -27,11 +28,13 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define STACK_BYTES ((uint64_t)256 << 10)
 #define TICKETS 1024u
-#define BAR_MS 5                 /* how often the leader looks at bars */
-#define BAR_NS 20000000u         /* a system call has met its bar by then */
+#define BAR_MS 1                 /* how often the leader looks at bars */
+#define BAR_NS 2000000u          /* a system call has met its bar by then */
+#define RUN_NS 50000u            /* so has one whose thread has been running for so long */
 
 static __thread struct quire_linux *leading __attribute__((tls_model("initial-exec")));
 
@@ -84,7 +87,7 @@ bool quire_bar_met(struct quire_linux *l, uint64_t va, struct quire_signal_out *
         quire_lock_take(&l->core);
         for (unsigned i = 0; i < l->threads.bars && !met; i++) {
                 struct bar *b = &l->threads.bar[i];
-                if (b->tid == tid && b->out.va >> PAGE_SHIFT == va >> PAGE_SHIFT) {
+                if (!b->call && b->tid == tid && b->out.va >> PAGE_SHIFT == va >> PAGE_SHIFT) {
                         *out = b->out;
                         remove_bar(l, i);
                         met = true;
@@ -94,31 +97,57 @@ bool quire_bar_met(struct quire_linux *l, uint64_t va, struct quire_signal_out *
         return met;
 }
 
-/* Is the stopped thread inside a system call?  The file begins with the call's
- * number, or with -1. */
-static bool in_system_call(int tid)
+/* What /proc says of one of our threads; returns how many bytes. */
+static long read_task(int tid, const char *what, char *text, size_t room)
 {
-        char path[48] = "/proc/self/task/", digit[12], first = '-';
+        char path[64] = "/proc/self/task/", digit[12];
         unsigned n = 16, d = 0;
+        long got = 0;
 
         do
                 digit[d++] = (char)('0' + tid % 10);
         while ((tid /= 10) > 0);
         while (d)
                 path[n++] = digit[--d];
-        for (const char *tail = "/syscall"; *tail; tail++)
-                path[n++] = *tail;
+        while (*what)
+                path[n++] = *what++;
         path[n] = '\0';
         int fd = (int)sys_open(path, 0, 0);
         if (fd >= 0) {
-                (void)sys_read(fd, &first, 1);
+                got = sys_read(fd, text, room);
                 (void)sys_close(fd);
         }
-        return first >= '0' && first <= '9';
+        return got > 0 ? got : 0;
 }
 
-/* => L held. */
-static void raise_bar(struct quire_linux *l, const struct ticket *t)
+/* Is the stopped thread inside a system call?  The file begins with the call's
+ * number, or with -1. */
+static bool in_system_call(int tid)
+{
+        char first = '-';
+
+        return read_task(tid, "/syscall", &first, 1) == 1 && first >= '0' && first <= '9';
+}
+
+/* How often the thread was given a processor: the third number. */
+static uint64_t times_run(int tid)
+{
+        char text[96];
+        long got = read_task(tid, "/schedstat", text, sizeof(text));
+        uint64_t number = 0;
+        unsigned blanks = 0;
+
+        for (long i = 0; i < got; i++) {
+                if (text[i] == ' ')
+                        blanks++;
+                else if (blanks == 2 && text[i] >= '0' && text[i] <= '9')
+                        number = number * 10 + (uint64_t)(text[i] - '0');
+        }
+        return number;
+}
+
+/* True: what is to meet it is a system call.  => L held. */
+static bool raise_bar(struct quire_linux *l, const struct ticket *t)
 {
         struct threads *h = &l->threads;
 
@@ -133,6 +162,20 @@ static void raise_bar(struct quire_linux *l, const struct ticket *t)
         /* Where the mapping can not be split any more the thread faults again
          * and is denied again, until it can. */
         (void)sys_mprotect(t->va & ~(PAGE - 1), PAGE, t->write ? PROT_READ : PROT_NONE);
+        return b->call;
+}
+
+/* Wait until the thread that was woken at its bar has met it. */
+static void await_call(struct quire_linux *l, int tid, uint64_t va, uint64_t ran)
+{
+        struct timespec moment = { .tv_nsec = RUN_NS };
+        uint64_t began = quire_linux_clock(NULL);
+
+        quire_thread_waits();
+        while (times_run(tid) == ran && quire_linux_clock(NULL) - began < BAR_NS)
+                (void)sys_call3(SYS_sched_yield, 0, 0, 0);
+        (void)sys_call3(SYS_nanosleep, sys_address(&moment), 0, 0);
+        quire_bar_lift(l, va);
 }
 
 static void expire_bars(struct quire_linux *l)
@@ -170,7 +213,7 @@ static void give_ticket(struct threads *h, struct ticket *t)
 void quire_thread_verdict(struct quire_linux *l, struct ticket *t, enum quire_verdict verdict)
 {
         if (verdict == QUIRE_DENY)
-                raise_bar(l, t);
+                (void)raise_bar(l, t);
         quire_uffd_wake(l, t->va);
         give_ticket(&l->threads, t);
 }
@@ -186,6 +229,19 @@ void quire_thread_waits(void)
                 return;
         leading = NULL;
         quire_lock_drop(&l->threads.reader);
+}
+
+static void deny(struct quire_linux *l, const struct ticket *t)
+{
+        uint64_t ran = times_run(t->tid);
+        bool call;
+
+        quire_lock_take(&l->core);
+        call = raise_bar(l, t);
+        quire_lock_drop(&l->core);
+        quire_uffd_wake(l, t->va);
+        if (call)
+                await_call(l, t->tid, t->va, ran);
 }
 
 static void handle(struct quire_linux *l, const struct uffd_msg *msg)
@@ -210,15 +266,13 @@ static void handle(struct quire_linux *l, const struct uffd_msg *msg)
                 quire_thread_waits();
                 verdict = quire_ticket_wait(&cell);
         }
-        cell.tid = (int)msg->arg.pagefault.feat.ptid;
-        if (verdict == QUIRE_DENY) {
-                quire_lock_take(&l->core);
-                raise_bar(l, &cell);
-                quire_lock_drop(&l->core);
-        }
-        quire_uffd_wake(l, cell.va);
         if (t != &cell)
                 give_ticket(&l->threads, t);
+        cell.tid = (int)msg->arg.pagefault.feat.ptid;
+        if (verdict == QUIRE_DENY)
+                deny(l, &cell);
+        else
+                quire_uffd_wake(l, cell.va);
 }
 
 /* Sleep until there is something to read. */
