@@ -15,16 +15,22 @@
  */
 #include "core.h"
 
-/* In pages: what frames and pagefiles hold, write buffers and room that only the
- * tier may take not counted. */
-uint64_t quire_charge_limit(const struct quire_system *sys)
+/* In pages, with a budget of so many: what frames and pagefiles hold, write
+ * buffers and room that only the tier may take not counted. */
+uint64_t quire_charge_limit_at(const struct quire_system *sys, uint64_t budget)
 {
-        uint64_t room = quire_slots_capacity(sys), frames = sys->budget;
+        uint64_t room = quire_slots_capacity(sys);
+        uint64_t other = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+        uint64_t frames = budget - quire_min(budget, other);
 
         if (sys->commit_limit)
                 return sys->commit_limit;
-        frames -= (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
         return room > UINT64_MAX - frames ? UINT64_MAX : room + frames;
+}
+
+uint64_t quire_charge_limit(const struct quire_system *sys)
+{
+        return quire_charge_limit_at(sys, sys->budget);
 }
 
 /* False: over the limit, and nothing changed. */

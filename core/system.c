@@ -165,6 +165,16 @@ static enum quire_status shrink(struct quire_system *sys, uint64_t pages)
         return QUIRE_OK;
 }
 
+/* Would what is locked, promised and set aside still find room? */
+static bool budget_suffices(const struct quire_system *sys, uint64_t pages)
+{
+        uint64_t aside = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+
+        return pages >= aside + LEAST_PAGES / 2 && sys->locked <= pages / 2 &&
+               (pages >= sys->budget ||
+                sys->counters.committed <= quire_charge_limit_at(sys, pages));
+}
+
 enum quire_status quire_budget_set(struct quire_system *sys, uint64_t bytes)
 {
         enum quire_status st;
@@ -174,7 +184,7 @@ enum quire_status quire_budget_set(struct quire_system *sys, uint64_t bytes)
                 return QUIRE_INVALID;
         pages = bytes >> sys->shift;
         quire_enter(sys);
-        st = sys->locked > pages / 2 ? QUIRE_NO_MEMORY : shrink(sys, pages);
+        st = budget_suffices(sys, pages) ? shrink(sys, pages) : QUIRE_NO_MEMORY;
         if (st == QUIRE_OK) {
                 must(sys, sys->taken <= pages);                                /* Y2 */
                 sys->budget = pages;

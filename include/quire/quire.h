@@ -64,8 +64,9 @@ uint64_t quire_system_page(const struct quire_system *);   /* bytes a page */
 QUIRE_CHECKED enum quire_status quire_pagefile_add(struct quire_system *, unsigned file,
                                                    uint64_t bytes);
 
-/* Change the budget.  Shrinking evicts at once; NO_MEMORY: what is locked, or
- * what no pagefile takes, does not fit, and the budget stays. */
+/* Change the budget.  Shrinking evicts at once; NO_MEMORY: what is locked, what
+ * is committed (where there is no commit limit of its own) or what no pagefile
+ * takes does not fit, and the budget stays. */
 QUIRE_CHECKED enum quire_status quire_budget_set(struct quire_system *, uint64_t bytes);
 
 /* ------------------------------------------------- spaces and their layout */
