@@ -3,7 +3,8 @@
  * of a region of 1 MiB.
  *
  * A round makes whole lives of one region, and times each call by itself; what
- * reading the clock costs is taken off.  The plain region is held against the
+ * reading the clock costs is taken off, and the slowest twentieth left out, since
+ * a call that was preempted says nothing.  The plain region is held against the
  * calls that a program makes by hand for the same effect.  To decommit is more
  * than MADV_DONTNEED, since accesses are denied afterwards; the bare madvise is
  * shown too.  With pages touched, every page is written after commit.
@@ -19,6 +20,9 @@
 
 #define BYTES (256 * (uint64_t)BENCH_PAGE)
 #define SMALL (16 * (uint64_t)BENCH_PAGE)
+
+#define LIVES_MOST 512
+#define WARMING 3
 
 enum { RESERVE, COMMIT, PROTECT, DECOMMIT, RELEASE, RELEASE_COMMITTED, CALLS };
 
@@ -130,39 +134,70 @@ static void touch_pages(uint64_t va)
                 *(volatile uint8_t *)(uintptr_t)(va + at) = 1;
 }
 
-/* One life of a region; adds what each call took. */
-static bool live_once(const struct seat *seat, const int *life, unsigned length, double *took)
+struct samples {
+        double took[CALLS][LIVES_MOST];
+        unsigned count[CALLS];
+};
+
+/* One life of a region; notes what each call took. */
+static bool live_once(const struct seat *seat, const int *life, unsigned length,
+                      struct samples *samples)
 {
         uint64_t va = 0;
         for (unsigned i = 0; i < length; i++) {
                 uint64_t start = quire_bench_clock();
                 bool ok = calls_of(seat)->call(seat, life[i], &va);
-                took[life[i]] += (double)(quire_bench_clock() - start);
+                uint64_t took = quire_bench_clock() - start;
                 if (!ok)
                         return false;
+                samples->took[life[i]][samples->count[life[i]]++] = (double)took;
                 if (life[i] == COMMIT && calls_of(seat)->touched)
                         touch_pages(va);
         }
         return true;
 }
 
+static int compare_samples(const void *a, const void *b)
+{
+        double x = *(const double *)a, y = *(const double *)b;
+        return (x > y) - (x < y);
+}
+
+static double average(double *took, unsigned count)
+{
+        double sum = 0;
+        unsigned kept = count - count / 20;
+        qsort(took, count, sizeof *took, compare_samples);
+        for (unsigned i = 0; i < kept; i++)
+                sum += took[i];
+        return sum / kept;
+}
+
 static void run_calls(struct seat *seat, const struct order *order, struct answer *answer)
 {
         static const int long_life[] = {RESERVE, COMMIT, PROTECT, DECOMMIT, RELEASE};
         static const int short_life[] = {RESERVE, COMMIT, RELEASE_COMMITTED};
-        double cost = quire_bench_clock_cost(), took[CALLS] = {0}, unused[CALLS] = {0};
+        static struct samples samples, unused;
+        memset(&samples, 0, sizeof samples);
+        memset(&unused, 0, sizeof unused);
+        for (unsigned i = 0; answer->ok && i < WARMING; i++)
+                answer->ok = live_once(seat, long_life, 5, &unused);
         for (uint64_t i = 0; answer->ok && i < order->count; i++)
-                answer->ok = live_once(seat, long_life, 5, i < 3 ? unused : took) &&
-                             live_once(seat, short_life, 3, unused);
-        took[RELEASE_COMMITTED] = unused[RELEASE_COMMITTED];
+                answer->ok = live_once(seat, long_life, 5, &samples) &&
+                             live_once(seat, short_life, 3, &unused);
+        memcpy(samples.took[RELEASE_COMMITTED], unused.took[RELEASE_COMMITTED],
+               sizeof samples.took[RELEASE_COMMITTED]);
+        samples.count[RELEASE_COMMITTED] = unused.count[RELEASE_COMMITTED];
+        if (!answer->ok) {
+                snprintf(answer->text, sizeof answer->text, "a call failed");
+                return;
+        }
+        double cost = quire_bench_clock_cost();
         for (int call = 0; call < CALLS; call++) {
-                double lives = (double)order->count - (call == RELEASE_COMMITTED ? 0 : 3);
-                answer->value[call] = took[call] / lives - cost;
+                answer->value[call] = average(samples.took[call], samples.count[call]) - cost;
                 if (calls_of(seat)->bare_madvise && call != DECOMMIT)
                         answer->value[call] = -1;
         }
-        if (!answer->ok)
-                snprintf(answer->text, sizeof answer->text, "a call failed");
 }
 
 /* ------------------------------------------------------------------ the contests */
@@ -214,7 +249,7 @@ void quire_bench_calls(const struct bench *bench)
                 {.group = STANDING, .row = "plain", .what = EACH, .who = plain, .count = 2},
         };
         for (unsigned i = 0; i < 4; i++) {
-                struct order order = {.count = i == 1 ? 53 : 1003};
+                struct order order = {.count = i == 1 ? 40 : 500};
                 quire_bench_contest_open(&contests[i], bench);
                 quire_bench_contest_run(&contests[i], &order, bench->quick ? 7 : 21);
                 quire_bench_contest_close(&contests[i]);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ static _Noreturn void serve(int socket, const struct child *child, const struct 
         struct order order;
 
         quire_bench_limit_detach();
+        prctl(PR_SET_NAME, who->name);  /* a profiler tells them apart by it */
         uint64_t limit = bench->quick ? who->limit / 4 : who->limit;
         if (child->in_group && !quire_bench_limit_enter(child->name, limit)) {
                 snprintf(answer.text, sizeof answer.text, "no memory cgroup: %s",
