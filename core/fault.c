@@ -368,6 +368,8 @@ static enum step show_page(struct walk *w)
                 w->kind = QUIRE_EV_SOFT;
                 if (!quire_page_wanted(p))
                         sys->policy->touch(sys, p);
+        } else if (p->queue == QUIRE_Q_COOL) {       /* cooled while a reclaim made room */
+                sys->policy->touch(sys, p);
         }
         p->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
         if (!p->shown)
