@@ -254,7 +254,7 @@ static enum quire_status check_change(const struct model *m, enum model_op op, s
                 return QUIRE_NOT_PRESENT;
         if (op == MODEL_WATCH_RESET && !s.region->watched)
                 return QUIRE_INVALID;
-        if (op == MODEL_COMMIT && more && more > m->system->limit - m->system->committed)
+        if (op == MODEL_COMMIT && more && m->system->committed + more > m->system->limit)
                 return QUIRE_LIMIT;
         return QUIRE_OK;
 }

@@ -6,6 +6,7 @@
  * reasons that the model does not know.
  */
 #include "run.h"
+#include "../../core/core.h"
 #include <string.h>
 
 static unsigned pick_space(struct run *r)
@@ -271,10 +272,15 @@ static void act_mark(struct run *r)
 static void act_lock(struct run *r)
 {
         struct run_target t = run_pick(r, 8);
+        const uint64_t limit = 64 * r->page;
+        enum quire_status st;
 
         says_range(r, "lock", &t);
-        run_same(r, quire_region_lock(t.in, t.va, t.bytes),
-                 model_change(t.model, MODEL_LOCK, t.va, t.bytes, 0));
+        st = quire_region_lock(t.in, t.va, t.bytes);
+        if (st != QUIRE_OK && st != QUIRE_DENIED)
+                run_learn_guards(r, t.space, t.va, t.bytes < limit ? t.bytes : 0);
+        run_same(r, st, model_change(t.model, MODEL_LOCK, t.va, t.bytes, 0));
+        run_learn_guards(r, t.space, t.va, t.bytes < limit ? t.bytes : 0);
 }
 
 static void act_unlock(struct run *r)
@@ -299,16 +305,22 @@ static void act_hold(struct run *r)
                 return;
         st = quire_region_hold(t.in, t.va, t.bytes, access, &held);
         most = model_holdable(t.model, t.va, t.bytes >> r->shift, access);
+        if (st != QUIRE_OK && st != QUIRE_DENIED)
+                run_learn_guards(r, t.space, t.va, t.bytes);
+        if (run_excused(r, st))
+                return;
         if (st != QUIRE_OK && held)
                 run_fails(r, "hold answers %s and holds %#lx", quire_status_name(st),
                           (unsigned long)held);
         if (held & (r->page - 1) || held >> r->shift > most)
                 run_fails(r, "held %#lx, at most %#lx may be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
-        if (held >> r->shift < most && r->promises.locked + most <= r->promises.lock_limit)
+        if (held >> r->shift < most && run_failed(r) == r->failed && !r->hurt &&
+            r->promises.locked + most <= r->promises.lock_limit)
                 run_fails(r, "held %#lx, %#lx could be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
         model_hold(t.model, t.va, held >> r->shift, access, held < t.bytes);
+        run_learn_guards(r, t.space, t.va, t.bytes);
         if (!held)
                 return;
         r->hold[r->holds++] = (struct run_hold){ t.space, t.va, held >> r->shift };
@@ -376,6 +388,26 @@ static void act_advise(struct run *r)
                 run_same(r, st, QUIRE_INVALID);
 }
 
+/* Another budget, between the least and twice the first.  What is locked or has
+ * nowhere to go may forbid it. */
+static void act_budget(struct run *r)
+{
+        uint64_t first = r->shape.options.budget >> r->shift;
+        uint64_t least = quire_budget_least(r->page) >> r->shift;
+        uint64_t pages = least + draw_below(&r->draw, 2 * first - least);
+        enum quire_status st;
+
+        if (!r->shape.driver->simulated)
+                return;
+        run_says(r, "budget of %lu pages", (unsigned long)pages);
+        st = quire_budget_set(r->system, pages << r->shift);
+        if (st != QUIRE_OK && st != QUIRE_NO_MEMORY)
+                run_fails(r, "budget_set answers %s", quire_status_name(st));
+        r->promises.lock_limit = r->system->budget / 2;
+        if (!r->shape.options.commit_limit)
+                r->promises.limit = quire_charge_limit(r->system);
+}
+
 const struct run_op run_ops[] = {
         { "read", 22, act_read }, { "write", 22, act_write }, { "fill", 20, act_fill },
         { "read across", 3, act_read_across }, { "fetch", 2, act_fetch },
@@ -387,5 +419,6 @@ const struct run_op run_ops[] = {
         { "hold", 2, act_hold }, { "unhold", 3, act_unhold },
         { "watch get", 3, act_watch_get }, { "watch reset", 1, act_watch_reset },
         { "advise", 5, act_advise }, { "compare", 1, act_sweep },
+        { "budget", 1, act_budget },
         { NULL, 0, NULL },
 };

@@ -6,10 +6,13 @@
  */
 #include "run.h"
 #include "../../core/core.h"
+#include "host.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LINUX_SLACK = 160 };          /* pages that the machine may keep for itself */
 
 static const uint64_t simulated_low = (uint64_t)5 << 32;
 
@@ -26,6 +29,8 @@ static void draw_options(struct run_shape *s, struct draw *d)
                 o->page_shift = draw_percent(d, 70) ? 14 : 16;
         page = (uint64_t)1 << o->page_shift;
         o->budget = quire_budget_least(page) + draw_below(d, draw_percent(d, 50) ? 48 : 512) * page;
+        if (!s->driver->simulated)
+                o->budget += LINUX_SLACK * page;
         o->pagefiles = s->driver->simulated ? 1 + (unsigned)draw_below(d, 3) : 1;
         if (draw_percent(d, 10))
                 o->pagefiles = 0;
@@ -51,6 +56,7 @@ struct run_shape run_shape_drawn(const struct driver *driver, uint64_t seed, uin
         s.spaces = driver->spaces < RUN_SPACES ? driver->spaces : RUN_SPACES;
         s.spaces = 1 + (unsigned)draw_below(&d, s.spaces);
         draw_options(&s, &d);
+        s.failures = driver->simulated && draw_percent(&d, 25);
         return s;
 }
 
@@ -72,9 +78,9 @@ static void print_shape(const struct run *r)
         const struct run_shape *s = &r->shape;
         const struct drive_options *o = &s->options;
 
-        fprintf(stderr, "    %s: page %lu, budget %lu pages, %u pagefiles of %lu pages, tier %u %%,"
+        fprintf(stderr, "    %s%s: page %lu, budget %lu pages, %u pagefiles of %lu pages, tier %u %%,"
                 " policy %s,\n    %u spaces of %lu pages%s%s%s%s\n", s->driver->name,
-                (unsigned long)r->page, (unsigned long)(o->budget >> r->shift), o->pagefiles,
+                s->failures ? ", with failures" : "", (unsigned long)r->page, (unsigned long)(o->budget >> r->shift), o->pagefiles,
                 (unsigned long)(o->pagefile_bytes >> r->shift), o->tier_percent,
                 o->policy ? o->policy : "(default)", s->spaces, (unsigned long)s->window,
                 o->slow_io ? ", slow I/O" : "", o->no_plain ? ", no plain" : "",
@@ -116,12 +122,45 @@ void run_fails(struct run *r, const char *format, ...)
         abort();
 }
 
-void run_same(struct run *r, enum quire_status got, enum quire_status want)
+void run_must_be(struct run *r, enum quire_status got, enum quire_status want)
 {
         r->refused += want != QUIRE_OK;
         if (got != want)
                 run_fails(r, "answers %s, must be %s", quire_status_name(got),
                           quire_status_name(want));
+}
+
+uint64_t run_failed(const struct run *r)
+{
+        struct quire_sim_host *h = r->drive ? r->shape.driver->host(r->drive) : NULL;
+        uint64_t sum = 0;
+
+        for (unsigned p = 0; h && p < QUIRE_SIM_POINTS; p++)
+                sum += quire_sim_failed(h, (enum quire_sim_point)p);
+        return sum;
+}
+
+void run_learn_guards(struct run *r, unsigned space, uint64_t va, uint64_t bytes)
+{
+        struct quire_info info;
+
+        for (uint64_t i = 0; run_failed(r) != r->failed && i < bytes; i += r->page) {
+                struct model_page *p = model_page(&r->model[space], va + i);
+
+                if (p && quire_region_query(r->space[space], va + i, &info) == QUIRE_OK)
+                        p->guard = info.guarded;
+        }
+}
+
+bool run_excused(struct run *r, enum quire_status got)
+{
+        if (got != QUIRE_NO_MEMORY && got != QUIRE_IO_ERROR && got != QUIRE_BUSY)
+                return false;
+        if (run_failed(r) == r->failed && !(r->hurt && got == QUIRE_NO_MEMORY))
+                return false;
+        run_compare(r, false);
+        quire_system_audit(r->system);
+        return true;
 }
 
 /* ------------------------------------------------------------ open, step, close */
@@ -148,7 +187,7 @@ static void set_promises(struct run *r)
         r->promises.limit = o->commit_limit >> r->shift;
         if (!o->commit_limit)
                 r->promises.limit = quire_charge_limit(r->system);
-        r->promises.lock_limit = (o->budget >> r->shift) / 2;
+        r->promises.lock_limit = r->system->budget / 2;
 }
 
 void run_open(struct run *r, const struct run_shape *shape)
@@ -189,6 +228,35 @@ void run_close(struct run *r)
         free(r->got);
 }
 
+/* Let one of the calls to come fail, or several in a row. */
+static void arm_failure(struct run *r)
+{
+        struct quire_sim_host *h = r->shape.driver->host(r->drive);
+        static const enum quire_sim_io_failure how[] = { QUIRE_SIM_IO_ERROR, QUIRE_SIM_IO_FULL,
+                                                         QUIRE_SIM_IO_TORN };
+        enum quire_sim_point point = (enum quire_sim_point)draw_below(&r->draw,
+                                                                      QUIRE_SIM_POINTS);
+        uint64_t nth = 1 + draw_below(&r->draw, draw_percent(&r->draw, 50) ? 3 : 40);
+
+        if (point == QUIRE_SIM_WRITE && !draw_percent(&r->draw, 5))
+                point = QUIRE_SIM_READ;      /* a file that cannot be written is not used long */
+        quire_sim_fail_how(h, how[draw_below(&r->draw, 3)]);
+        quire_sim_fail(h, point, nth, 1 + draw_below(&r->draw, 3));
+}
+
+static void disarm_failures(struct run *r)
+{
+        struct quire_sim_host *h = r->shape.driver->host(r->drive);
+
+        for (unsigned p = 0; p < QUIRE_SIM_POINTS; p++)
+                quire_sim_fail(h, (enum quire_sim_point)p, 1, 0);
+        r->failed = run_failed(r);
+        if (quire_sim_failed(h, QUIRE_SIM_WRITE))
+                r->hurt = true;
+        if (!r->shape.options.commit_limit)
+                r->promises.limit = quire_charge_limit(r->system);
+}
+
 void run_step(struct run *r)
 {
         uint64_t total = 0, at;
@@ -198,12 +266,15 @@ void run_step(struct run *r)
                 draw_step(&r->draw, r->step);
         for (const struct run_op *op = run_ops; op->name; op++)
                 total += op->weight;
+        if (r->shape.failures && draw_percent(&r->draw, 40))
+                arm_failure(r);
         at = draw_below(&r->draw, total);
         for (; at >= run_ops[i].weight; i++)
                 at -= run_ops[i].weight;
         run_says(r, "%s", run_ops[i].name);
         run_ops[i].act(r);
-        r->tally[i]++;
+        if (r->shape.failures)
+                disarm_failures(r);
         if (r->trace)
                 printf("%s\n", r->history[r->step % RUN_HISTORY]);
         if (r->shape.audit_every && r->step % r->shape.audit_every == 0)
@@ -317,7 +388,7 @@ static void compare_counters(struct run *r)
 {
         struct quire_counters c, s;
         uint64_t reserved = 0, committed = 0, resident = 0;
-        uint64_t budget = r->shape.options.budget >> r->shift;
+        uint64_t budget = r->system->budget;
 
         quire_system_counters(r->system, &c);
         for (unsigned i = 0; i < r->spaces; i++) {
@@ -337,7 +408,7 @@ static void compare_counters(struct run *r)
                           (unsigned long)c.committed, (unsigned long)c.locked,
                           (unsigned long)r->promises.committed,
                           (unsigned long)r->promises.locked);
-        if (c.resident + c.tier_frames > budget || c.resident_peak > budget)
+        if (c.resident + c.tier_frames > budget)
                 run_fails(r, "resident %lu + %lu (peak %lu) of a budget of %lu",
                           (unsigned long)c.resident, (unsigned long)c.tier_frames,
                           (unsigned long)c.resident_peak, (unsigned long)budget);

@@ -24,6 +24,7 @@ struct run_shape {
         uint64_t audit_every;            /* steps; 0: never */
         uint64_t window;                 /* pages of each space that regions lie in */
         unsigned spaces;
+        bool failures;                   /* simulated: calls of the host and the machine fail */
         struct drive_options options;
 };
 
@@ -48,10 +49,11 @@ struct run {
         unsigned holds;
         uint64_t fills;                  /* pages written whole so far */
         uint8_t *want, *got;             /* four pages each */
-        uint64_t tally[32];              /* steps by operation */
         uint64_t accesses, denials, refused;
         char history[RUN_HISTORY][RUN_LINE];
         bool trace;                      /* print every step */
+        uint64_t failed;                 /* calls that were made to fail, up to this step's begin */
+        bool hurt;                       /* a write failed: storage may be less than was promised */
 };
 
 /* The choices that make a run: from its seed alone. */
@@ -70,8 +72,22 @@ void run_fails(struct run *, const char *format, ...)
         __attribute__((noreturn, format(printf, 2, 3)));
 /* Where the run stands and what replays it: for whoever catches the abort. */
 void run_tell(const struct run *);
-/* The driver's answer and the model's. */
-void run_same(struct run *, enum quire_status got, enum quire_status want);
+/* Calls that were made to fail so far. */
+uint64_t run_failed(const struct run *);
+/* May the driver answer so because something was made to fail?  Then nothing
+ * may have changed, which is checked, and the model is not asked. */
+bool run_excused(struct run *, enum quire_status got);
+void run_must_be(struct run *, enum quire_status got, enum quire_status want);
+/* Where something failed, a guard mark may have been left to alarm once more, or
+ * be gone already: the driver says which. */
+void run_learn_guards(struct run *, unsigned space, uint64_t va, uint64_t bytes);
+/* The driver's answer and the model's, which is asked second. */
+#define run_same(r, answer, models_answer)                                              \
+        do {                                                                            \
+                enum quire_status answer_ = (answer);                                   \
+                if (!run_excused((r), answer_))                                         \
+                        run_must_be((r), answer_, (models_answer));                     \
+        } while (0)
 
 struct run_op {
         const char *name;

@@ -11,20 +11,40 @@ static const char *reason(unsigned why)
         return why ? quire_reason_name((enum quire_reason)why) : "nothing";
 }
 
-/* One access within one page. */
+static bool is_plain(const struct run *r, unsigned space, uint64_t va)
+{
+        const struct model_page *p = model_page(&r->model[space], va);
+
+        return p && p->region && r->model[space].region[p->region - 1].kind == QUIRE_PLAIN;
+}
+
+/* Denied for want of something that was made to fail. */
+static bool is_excused(const struct run *r, enum quire_reason why)
+{
+        if (why != QUIRE_WHY_NO_MEMORY && why != QUIRE_WHY_IO_ERROR)
+                return false;
+        return run_failed(r) != r->failed || (r->hurt && why == QUIRE_WHY_NO_MEMORY);
+}
+
+/* One access within one page.  False: it was denied, as it must be. */
 static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, void *buf,
                   size_t n)
 {
         enum quire_reason why = 0;
-        const struct model_page *p = model_page(&r->model[space], va & ~(r->page - 1));
-        bool plain = p && p->region &&
-                     r->model[space].region[p->region - 1].kind == QUIRE_PLAIN;
-        unsigned want = model_access(&r->model[space], va & ~(r->page - 1), access);
+        uint64_t page = va & ~(r->page - 1);
         enum drive_answer got = r->shape.driver->access(r->drive, r->space[space], va, access,
                                                         buf, n, &why);
+        unsigned want;
 
+        r->accesses++;
         if (got == DRIVE_STUCK)
                 run_fails(r, "access %u to %#lx makes no progress", access, (unsigned long)va);
+        if (got == DRIVE_DENIED && is_excused(r, why))
+                return false;
+        want = model_access(&r->model[space], page, access);
+        r->denials += want != 0;
+        if (want == QUIRE_WHY_GUARD)
+                run_learn_guards(r, space, page, r->page);
         if (got == DRIVE_OK && want)
                 run_fails(r, "access %u to %#lx is let through; the model denies it: %s",
                           access, (unsigned long)va, reason(want));
@@ -32,11 +52,10 @@ static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, v
                 run_fails(r, "access %u to %#lx is denied: %s; the model lets it through",
                           access, (unsigned long)va, reason(why));
         /* Free addresses and plain memory may be the machine's own to refuse. */
-        if (want && why != want && !(why == 0 && (plain || want == QUIRE_WHY_FREE)))
+        if (want && why != want &&
+            (why || (want != QUIRE_WHY_FREE && !is_plain(r, space, page))))
                 run_fails(r, "access %u to %#lx is denied: %s; the model says: %s", access,
                           (unsigned long)va, reason(why), reason(want));
-        r->accesses++;
-        r->denials += want != 0;
         return !want;
 }
 
@@ -102,9 +121,12 @@ void act_read_across(struct run *r)
                 if (!p[i].committed || p[i].guard || !(p[i].access & QUIRE_R))
                         return;
         if (r->shape.driver->access(r->drive, t.in, from, QUIRE_R, r->got, r->page, &why) !=
-            DRIVE_OK)
+            DRIVE_OK) {
+                if (is_excused(r, why))
+                        return;
                 run_fails(r, "a read across two pages at %#lx is denied: %s",
                           (unsigned long)from, reason(why));
+        }
         model_bytes(t.model, &p[0].content, r->want);
         model_bytes(t.model, &p[1].content, r->want + r->page);
         if (memcmp(r->want + (from - t.va), r->got, r->page))
