@@ -19,6 +19,7 @@ struct world {
         struct fake own, view[2];
         struct quire_store *store;
         uint64_t plain;                         /* base; 0: no such ability */
+        bool watches;                           /* writes to plain pages are noted */
         struct shadow own_page[PRIVATE], stored[STORED], plain_page[PLAIN];
         unsigned plain_access[PLAIN];
         bool plain_written[PLAIN];
@@ -98,6 +99,12 @@ static void step_plain_access(struct world *w)
 
 /* -------------------------------------------------------------- translations */
 
+/* What to grant or to show. */
+static unsigned draw_access(struct world *w)
+{
+        return draw(w, 2) && rule_protects(&w->rig) ? QUIRE_R : QUIRE_R | QUIRE_W;
+}
+
 static void draw_run(struct world *w, const struct fake *f, unsigned *first, unsigned *count)
 {
         unsigned most = f->pages < QUIRE_RUN_MAX ? f->pages : QUIRE_RUN_MAX;
@@ -146,7 +153,7 @@ static void step_enter(struct world *w)
         bool fails;
 
         draw_run(w, f, &first, &count);
-        access = f->page[first].allowed & (draw(w, 2) ? QUIRE_R | QUIRE_W : QUIRE_R);
+        access = f->page[first].allowed & draw_access(w);
         if (!access)
                 return;
         fake_lock(&w->rig);
@@ -163,7 +170,7 @@ static void step_enter(struct world *w)
 static void step_protect(struct world *w)
 {
         struct fake *f = draw_window(w);
-        unsigned first, count, access = draw(w, 2) ? QUIRE_R : QUIRE_R | QUIRE_W;
+        unsigned first, count, access = draw_access(w);
 
         draw_run(w, f, &first, &count);
         fake_lock(&w->rig);
@@ -279,7 +286,7 @@ static void step_plain_discard(struct world *w)
                                      w->plain + first * fake_page_size(&w->rig), count);
         memset(&w->plain_page[first], 0, count * sizeof *w->plain_page);
         /* Whether a discarded page still counts as written is not said. */
-        if (w->rig.ops->delegate_watch)
+        if (w->watches)
                 CHECK(w->rig.ops->delegate_watch(w->own.mspace,
                                                  w->plain + first * fake_page_size(&w->rig),
                                                  count) == QUIRE_OK);
@@ -292,7 +299,7 @@ static void step_plain_harvest(struct world *w)
         unsigned count = 1 + draw(w, PLAIN), first = draw(w, PLAIN - count + 1);
         uint8_t bits[PLAIN];
 
-        if (!w->rig.ops->delegate_watch)
+        if (!w->watches)
                 return;
         fake_lock(&w->rig);
         CHECK(w->rig.ops->harvest(w->own.mspace, w->plain + first * fake_page_size(&w->rig),
@@ -309,14 +316,17 @@ static void step_plain_harvest(struct world *w)
 static void open_plain(struct world *w)
 {
         struct quire_range o;
+        enum quire_status st;
 
         if (!w->rig.ops->delegate)
                 return;
         w->plain = w->rig.kind->room(&w->rig, PLAIN, false, false);
         fake_lock(&w->rig);
         REQUIRE(w->rig.ops->delegate(w->own.mspace, w->plain, PLAIN, &o) == QUIRE_OK);
-        if (w->rig.ops->delegate_watch)
-                REQUIRE(w->rig.ops->delegate_watch(w->own.mspace, w->plain, PLAIN) == QUIRE_OK);
+        st = w->rig.ops->delegate_watch
+             ? w->rig.ops->delegate_watch(w->own.mspace, w->plain, PLAIN) : QUIRE_UNSUPPORTED;
+        REQUIRE(st == QUIRE_OK || st == QUIRE_UNSUPPORTED);
+        w->watches = st == QUIRE_OK;
         fake_unlock(&w->rig);
 }
 

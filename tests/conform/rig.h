@@ -34,6 +34,8 @@ struct rig {
 struct rig_kind {
         const char *name;
         bool real_threads;
+        bool wakes_pages;            /* M5 holds for a page and not for each thread: a verdict
+                                      * wakes whoever waits for the page, to fault once more */
         unsigned spaces;             /* the most at a time */
 
         /* False: this variant does not exist here (say why on stdout). */

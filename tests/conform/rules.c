@@ -22,6 +22,11 @@ void rule_close(struct rig *rig)
         rig->kind->close(rig);
 }
 
+bool rule_protects(const struct rig *rig)
+{
+        return rig->ops->abilities(rig->machine)->write_protects;
+}
+
 uint64_t rule_word(unsigned page, unsigned round)
 {
         uint64_t state = (uint64_t)round << 32 | page;

@@ -21,6 +21,9 @@ void rule_close(struct rig *);
 /* All of the script, or up to the first rule that fails. */
 void rules_run(const struct rig_kind *, bool first_fault_only);
 
+/* Can it show a page and refuse writes to it? */
+bool rule_protects(const struct rig *);
+
 /* A word that belongs to this page in this round. */
 uint64_t rule_word(unsigned page, unsigned round);
 

