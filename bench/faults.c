@@ -27,7 +27,9 @@
 
 #define PAGES (UINT64_C(1) << 13)
 #define BYTES (PAGES * BENCH_PAGE)
-#define PIECE 256u              /* pages */
+#define PIECE 128u              /* pages */
+
+_Static_assert(PAGES / PIECE <= BENCH_ROUNDS, "a median of so many");
 
 enum { RANDOM_TOUCH, SEQUENTIAL_TOUCH, SOFT, COMPRESSED, VALUES };
 
