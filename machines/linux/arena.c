@@ -59,14 +59,41 @@ static bool in_zone(uint64_t va, uint64_t first, uint64_t bytes)
 
 /* ------------------------------------------------------------------ rows */
 
+/*
+ * Readers come from signal handlers and hold nothing; they look at the rows while
+ * `sequence' is even and again when they are done.  Every word of a row is read
+ * with acquire and written with release: so a reader that saw a new word sees
+ * the odd number that was written before it.
+ */
+static struct chunk get_row(const struct chunk *row)
+{
+        return (struct chunk){ LOAD(&row->first), LOAD(&row->pages), LOAD(&row->kind),
+                               LOAD(&row->store), LOAD(&row->index) };
+}
+
+static void put_row(struct chunk *row, const struct chunk *value)
+{
+        STORE(&row->first, value->first);
+        STORE(&row->pages, value->pages);
+        STORE(&row->kind, value->kind);
+        STORE(&row->store, value->store);
+        STORE(&row->index, value->index);
+}
+
+static uint64_t row_end(const struct chunk *row)
+{
+        return LOAD(&row->first) + (LOAD(&row->pages) << PAGE_SHIFT);
+}
+
 /* The row that holds va, or the first after it; count when there is none. */
 static uint32_t seek_row(const struct chunks *c, uint64_t va)
 {
-        uint32_t low = 0, high = c->count;
+        const struct chunk *row = LOAD(&c->row);
+        uint32_t low = 0, high = LOAD(&c->count);
 
         while (low < high) {
                 uint32_t mid = (low + high) / 2;
-                if (c->row[mid].first + (c->row[mid].pages << PAGE_SHIFT) <= va)
+                if (row_end(&row[mid]) <= va)
                         low = mid + 1;
                 else
                         high = mid;
@@ -74,6 +101,8 @@ static uint32_t seek_row(const struct chunks *c, uint64_t va)
         return low;
 }
 
+/* A count and an array that do not belong together are no danger: rows are only
+ * ever moved to larger arrays, and the old ones stay. */
 bool quire_chunk_find(const struct quire_linux *l, uint64_t va, struct chunk *out)
 {
         const struct chunks *c = &l->chunks;
@@ -83,27 +112,19 @@ bool quire_chunk_find(const struct quire_linux *l, uint64_t va, struct chunk *ou
         do {
                 before = LOAD(&c->sequence);
                 uint32_t at = seek_row(c, va);
-                found = at < c->count && c->row[at].first <= va;
+                found = at < LOAD(&c->count);
                 if (found)
-                        *out = c->row[at];
-                __atomic_thread_fence(__ATOMIC_ACQUIRE);
+                        *out = get_row(&LOAD(&c->row)[at]);
         } while (before & 1 || before != LOAD(&c->sequence));
-        return found;
+        return found && out->first <= va;
 }
 
-static void begin_rows(struct chunks *c)
-{
-        STORE(&c->sequence, c->sequence + 1);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
-static void end_rows(struct chunks *c)
+static void turn_sequence(struct chunks *c)
 {
         STORE(&c->sequence, c->sequence + 1);
 }
 
-/* Room for `more' rows.  The old rows stay readable for whoever is reading
- * them; they are as much again at most. */
+/* Room for `more' rows. */
 static bool grow_rows(struct quire_linux *l, uint32_t more)
 {
         struct chunks *c = &l->chunks;
@@ -116,10 +137,10 @@ static bool grow_rows(struct quire_linux *l, uint32_t more)
                 return false;
         if (c->count)
                 memcpy(row, c->row, c->count * sizeof(*row));
-        begin_rows(c);
-        c->row = row;
+        turn_sequence(c);
+        STORE(&c->row, row);
         c->room = room;
-        end_rows(c);
+        turn_sequence(c);
         return true;
 }
 
@@ -128,63 +149,67 @@ static bool same_kind(const struct chunk *a, const struct chunk *b)
         return a->kind == b->kind && a->kind != CHUNK_VIEW;
 }
 
+/* Make the hole for a row at `at', or close it. */
+static void open_gap(struct chunks *c, uint32_t at)
+{
+        STORE(&c->count, c->count + 1);
+        for (uint32_t i = c->count - 1; i > at; i--)
+                put_row(&c->row[i], &c->row[i - 1]);
+}
+
+static void close_gap(struct chunks *c, uint32_t at)
+{
+        STORE(&c->count, c->count - 1);
+        for (uint32_t i = at; i < c->count; i++)
+                put_row(&c->row[i], &c->row[i + 1]);
+}
+
 /* => grow_rows(l, 1) held; the range is in no row. */
 static void insert_row(struct chunks *c, const struct chunk *new)
 {
         uint32_t at = seek_row(c, new->first);
-        uint64_t end = new->first + (new->pages << PAGE_SHIFT);
         struct chunk *low = at ? &c->row[at - 1] : NULL;
         struct chunk *high = at < c->count ? &c->row[at] : NULL;
+        bool joins_low = low && same_kind(low, new) && row_end(low) == new->first;
+        bool joins_high = high && same_kind(high, new) && row_end(new) == high->first;
+        struct chunk joined = *new;
 
-        begin_rows(c);
-        bool joins_low = low && same_kind(low, new) &&
-                         low->first + (low->pages << PAGE_SHIFT) == new->first;
-        bool joins_high = high && same_kind(high, new) && high->first == end;
         if (joins_low) {
-                low->pages += new->pages;
-                if (joins_high) {
-                        low->pages += high->pages;
-                        c->count--;
-                        memmove(high, high + 1, (c->count - at) * sizeof(*high));
-                }
-        } else if (joins_high) {
-                high->first = new->first;
-                high->pages += new->pages;
-        } else {
-                memmove(&c->row[at + 1], &c->row[at], (c->count - at) * sizeof(*new));
-                c->row[at] = *new;
-                c->count++;
+                joined.first = low->first;
+                joined.pages += low->pages;
         }
-        end_rows(c);
+        if (joins_high)
+                joined.pages += high->pages;
+        turn_sequence(c);
+        if (joins_low && joins_high)
+                close_gap(c, at);
+        else if (!joins_low && !joins_high)
+                open_gap(c, at);
+        put_row(&c->row[joins_low ? at - 1 : at], &joined);
+        turn_sequence(c);
 }
 
 /* Take [first, pages) out of the row `at', which holds all of it.
  * => grow_rows(l, 1) held. */
 static void remove_row(struct chunks *c, uint32_t at, uint64_t first, uint64_t pages)
 {
-        struct chunk *row = &c->row[at];
-        uint64_t before = (first - row->first) >> PAGE_SHIFT;
-        uint64_t after = row->pages - before - pages;
+        struct chunk low = c->row[at], high = c->row[at];
+        uint64_t before = (first - low.first) >> PAGE_SHIFT;
 
-        begin_rows(c);
-        if (before && after) {
-                memmove(row + 1, row, (c->count - at) * sizeof(*row));
-                c->count++;
-                row[1].first = first + (pages << PAGE_SHIFT);
-                row[1].index += before + pages;
-                row[1].pages = after;
-                row->pages = before;
-        } else if (before) {
-                row->pages = before;
-        } else if (after) {
-                row->first = first + (pages << PAGE_SHIFT);
-                row->index += pages;
-                row->pages = after;
-        } else {
-                c->count--;
-                memmove(row, row + 1, (c->count - at) * sizeof(*row));
-        }
-        end_rows(c);
+        low.pages = before;
+        high.first = first + (pages << PAGE_SHIFT);
+        high.index += before + pages;
+        high.pages -= before + pages;
+        turn_sequence(c);
+        if (low.pages && high.pages)
+                open_gap(c, at + 1);
+        else if (!low.pages && !high.pages)
+                close_gap(c, at);
+        if (low.pages)
+                put_row(&c->row[at], &low);
+        if (high.pages)
+                put_row(&c->row[low.pages ? at + 1 : at], &high);
+        turn_sequence(c);
 }
 
 /* ------------------------------------------------------------ predicates */
@@ -308,9 +333,9 @@ void quire_chunk_surrender(struct quire_linux *l, uint64_t va, uint64_t pages)
                 /* Splitting a row wants room; without it the tail goes with the
                  * rest of the row when that is released. */
                 struct chunk row = c->row[at];
-                uint64_t row_end = row.first + (row.pages << PAGE_SHIFT);
                 uint64_t first = row.first > va ? row.first : va;
-                uint64_t n = ((row_end < end ? row_end : end) - first) >> PAGE_SHIFT;
+                uint64_t last = row_end(&row) < end ? row_end(&row) : end;
+                uint64_t n = (last - first) >> PAGE_SHIFT;
                 if (!grow_rows(l, 1))
                         return;
                 remove_row(c, at, first, n);

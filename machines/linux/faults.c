@@ -118,7 +118,7 @@ enum quire_signal_result quire_linux_signal(struct quire_linux *l, int sig, sigi
                 quire_mask_leave();
                 return QUIRE_SIGNAL_DENIED;
         }
-        verdict = quire_fault(l->space.owner, va, fault_access(context),
+        verdict = quire_fault(LOAD(&l->space.owner), va, fault_access(context),
                               (uint64_t)(uintptr_t)&ticket);
         if (verdict == QUIRE_PENDING)
                 verdict = quire_ticket_wait(&ticket);

@@ -94,8 +94,9 @@ struct chunk {
 };
 struct chunks {
         uint32_t sequence;           /* [a] odd while the rows change */
-        uint32_t count, room;        /* [L], read under the sequence */
-        struct chunk *row;           /* [L] the same; ascending, disjoint */
+        uint32_t room;               /* [L] */
+        uint32_t count;              /* [L] to write, [a] to read under the sequence */
+        struct chunk *row;           /* the same; ascending, disjoint */
 };
 
 struct quire_mspace {

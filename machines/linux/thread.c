@@ -30,7 +30,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#define STACK_BYTES ((uint64_t)256 << 10)
+#define STACK_BYTES ((uint64_t)2 << 20)    /* of addresses; a sanitizer's thread-locals fit */
 #define TICKETS 1024u
 #define BAR_MS 1                 /* how often the leader looks at bars */
 #define BAR_NS 2000000u          /* a system call has met its bar by then */
@@ -258,8 +258,10 @@ static void handle(struct quire_linux *l, const struct uffd_msg *msg)
         } else {
                 t = &cell;
         }
-        verdict = quire_fault(l->space.owner, t->va, write ? QUIRE_W : QUIRE_R,
-                              (uint64_t)(uintptr_t)t);
+        void *owner = LOAD(&l->space.owner);
+        verdict = owner ? quire_fault(owner, t->va, write ? QUIRE_W : QUIRE_R,
+                                      (uint64_t)(uintptr_t)t)
+                        : QUIRE_DENY;
         if (verdict == QUIRE_PENDING) {
                 if (t != &cell)
                         return;         /* the ticket comes back with its verdict */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define M (&quire_linux_machine_ops)
 #define H (&quire_linux_host_ops)
@@ -162,10 +163,11 @@ static void bring(struct tiny *t, uint64_t page, unsigned access)
 enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket)
 {
         struct tiny *t = owner;
-        uint64_t page = (va - t->base) / TINY_PAGE;
         enum quire_verdict verdict = QUIRE_RESUME;
+        uint64_t page;
 
         H->lock(t->h);
+        page = (va - t->base) / TINY_PAGE;
         t->faults++;
         if (page >= t->options.pages || t->page[page].denied) {
                 struct quire_event e = { .va = va, .kind = QUIRE_EV_DENIED,
@@ -174,7 +176,7 @@ enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64
                 verdict = QUIRE_DENY;
         } else if (t->hold_page == page + 1) {
                 t->hold_page = 0;
-                t->held_ticket = ticket;
+                __atomic_store_n(&t->held_ticket, ticket, __ATOMIC_RELEASE);
                 verdict = QUIRE_PENDING;
         } else if (t->page[page].where != SHOWN) {
                 bring(t, page, access);
@@ -211,8 +213,16 @@ void tiny_release(struct tiny *t, enum quire_verdict verdict)
 {
         H->lock(t->h);
         M->resume(t->m, t->held_ticket, verdict);
-        t->held_ticket = 0;
+        __atomic_store_n(&t->held_ticket, 0, __ATOMIC_RELEASE);
         H->unlock(t->h);
+}
+
+uint64_t tiny_elsewhere(uint64_t pages)
+{
+        void *at = mmap(NULL, pages * TINY_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        must(at != MAP_FAILED && !munmap(at, pages * TINY_PAGE), "no address space");
+        return (uint64_t)(uintptr_t)at;
 }
 
 static bool claim(struct tiny *t)
@@ -222,7 +232,8 @@ static bool claim(struct tiny *t)
 
         H->lock(t->h);
         st = M->space_open(t->m, t, &t->space);
-        t->base = t->options.va ? t->options.va : M->abilities(t->m)->paged.first;
+        t->base = t->options.away ? tiny_elsewhere(t->options.pages)
+                                  : M->abilities(t->m)->paged.first;
         if (!st)
                 st = M->reserve(t->space, t->base, t->options.pages, NULL, 0, &obstacle);
         H->unlock(t->h);

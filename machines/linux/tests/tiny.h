@@ -15,7 +15,7 @@ struct tiny_options {
         enum quire_faults faults;
         bool read_only_first;        /* show pages read-only until they are written */
         bool disk;                   /* evicted contents go to the pagefile, not to memory */
-        uint64_t va;                 /* where; 0: in the arena */
+        bool away;                   /* not in the arena */
 };
 
 struct tiny;
@@ -33,6 +33,9 @@ void tiny_deny(struct tiny *, uint64_t page, bool deny);
 void tiny_hold_back(struct tiny *, uint64_t page);
 void tiny_release(struct tiny *, enum quire_verdict);
 bool tiny_held_back(const struct tiny *);
+
+/* So many pages of addresses where nothing is just now. */
+uint64_t tiny_elsewhere(uint64_t pages);
 
 /* Evict everything. */
 void tiny_evict_all(struct tiny *);
