@@ -62,6 +62,7 @@ static enum quire_status open_parts(struct drive *d)
                 .page_shift = d->options.page_shift,
                 .seed = d->options.seed,
                 .slow_io = d->options.slow_io,
+                .preempt_percent = d->options.preempt_percent,
         };
         enum quire_status st;
 
