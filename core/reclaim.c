@@ -151,13 +151,14 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
         return gone;
 }
 
-/* Others have pages in transit that may free something when they arrive, or
- * took in a transfer of ours while the lock was dropped. */
+/* Others have pages in transit that may free something when they arrive, or a
+ * transfer that they are just handing to the host or taking from it, or took in
+ * one of ours while the lock was dropped. */
 static enum quire_status wait_for_others(struct quire_system *sys, uint64_t settled)
 {
         if (sys->settled != settled)
                 return QUIRE_OK;
-        if (!sys->transit)
+        if (!sys->transit && !sys->going)
                 return QUIRE_NO_MEMORY;
         quire_wait_settled(sys);
         return QUIRE_OK;
