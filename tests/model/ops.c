@@ -269,18 +269,24 @@ static void act_mark(struct run *r)
 
 /* -------------------------------------------------- locking, holding, watching */
 
+/* Where something failed, marks may be left or gone. */
+static void learn_guards(struct run *r, const struct run_target *t)
+{
+        if (run_failed(r) != r->failed && t->bytes <= 64 * r->page)
+                run_learn_guards(r, t->space, t->va, t->bytes);
+}
+
 static void act_lock(struct run *r)
 {
         struct run_target t = run_pick(r, 8);
-        const uint64_t limit = 64 * r->page;
         enum quire_status st;
 
         says_range(r, "lock", &t);
         st = quire_region_lock(t.in, t.va, t.bytes);
         if (st != QUIRE_OK && st != QUIRE_DENIED)
-                run_learn_guards(r, t.space, t.va, t.bytes < limit ? t.bytes : 0);
+                learn_guards(r, &t);
         run_same(r, st, model_change(t.model, MODEL_LOCK, t.va, t.bytes, 0));
-        run_learn_guards(r, t.space, t.va, t.bytes < limit ? t.bytes : 0);
+        learn_guards(r, &t);
 }
 
 static void act_unlock(struct run *r)
@@ -306,7 +312,7 @@ static void act_hold(struct run *r)
         st = quire_region_hold(t.in, t.va, t.bytes, access, &held);
         most = model_holdable(t.model, t.va, t.bytes >> r->shift, access);
         if (st != QUIRE_OK && st != QUIRE_DENIED)
-                run_learn_guards(r, t.space, t.va, t.bytes);
+                learn_guards(r, &t);
         if (run_excused(r, st))
                 return;
         if (st != QUIRE_OK && held)
@@ -320,7 +326,7 @@ static void act_hold(struct run *r)
                 run_fails(r, "held %#lx, %#lx could be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
         model_hold(t.model, t.va, held >> r->shift, access, held < t.bytes);
-        run_learn_guards(r, t.space, t.va, t.bytes);
+        learn_guards(r, &t);
         if (!held)
                 return;
         r->hold[r->holds++] = (struct run_hold){ t.space, t.va, held >> r->shift };

@@ -25,7 +25,7 @@ static void draw_options(struct run_shape *s, struct draw *d)
         uint64_t page;
 
         o->page_shift = 12;
-        if (s->driver->simulated && draw_percent(d, 20))
+        if (s->driver == &driver_sim && draw_percent(d, 20))
                 o->page_shift = draw_percent(d, 70) ? 14 : 16;
         page = (uint64_t)1 << o->page_shift;
         o->budget = quire_budget_least(page) + draw_below(d, draw_percent(d, 50) ? 48 : 512) * page;
@@ -144,7 +144,7 @@ void run_learn_guards(struct run *r, unsigned space, uint64_t va, uint64_t bytes
 {
         struct quire_info info;
 
-        for (uint64_t i = 0; run_failed(r) != r->failed && i < bytes; i += r->page) {
+        for (uint64_t i = 0; i < bytes; i += r->page) {
                 struct model_page *p = model_page(&r->model[space], va + i);
 
                 if (p && quire_region_query(r->space[space], va + i, &info) == QUIRE_OK)

@@ -78,7 +78,7 @@ uint64_t run_failed(const struct run *);
  * may have changed, which is checked, and the model is not asked. */
 bool run_excused(struct run *, enum quire_status got);
 void run_must_be(struct run *, enum quire_status got, enum quire_status want);
-/* Where something failed, a guard mark may have been left to alarm once more, or
+/* Where something failed (and only there), a guard mark may have been left to alarm once more, or
  * be gone already: the driver says which. */
 void run_learn_guards(struct run *, unsigned space, uint64_t va, uint64_t bytes);
 /* The driver's answer and the model's, which is asked second. */
@@ -110,6 +110,8 @@ void run_unhold_all(struct run *);
 
 /* touch.c */
 void run_read_page(struct run *, unsigned space, uint64_t va);
+/* kind 0: one word over and over (maybe zeroes), 1: compresses well, 2, 3: hardly */
+void run_fill_page(struct run *, unsigned space, uint64_t va, unsigned kind);
 void act_read(struct run *);
 void act_read_across(struct run *);
 void act_write(struct run *);

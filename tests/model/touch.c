@@ -26,6 +26,16 @@ static bool is_excused(const struct run *r, enum quire_reason why)
         return run_failed(r) != r->failed || (r->hurt && why == QUIRE_WHY_NO_MEMORY);
 }
 
+/* A write that was denied for want of memory may have been noted already. */
+static void learn_mark(struct run *r, unsigned space, uint64_t va)
+{
+        struct model_page *p = model_page(&r->model[space], va);
+        uint8_t state = 0;
+
+        if (quire_page_map(r->space[space], va, r->page, &state) == QUIRE_OK)
+                p->written |= !!(state >> 4 & QUIRE_PAGE_WRITTEN);
+}
+
 /* One access within one page.  False: it was denied, as it must be. */
 static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, void *buf,
                   size_t n)
@@ -39,11 +49,13 @@ static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, v
         r->accesses++;
         if (got == DRIVE_STUCK)
                 run_fails(r, "access %u to %#lx makes no progress", access, (unsigned long)va);
-        if (got == DRIVE_DENIED && is_excused(r, why))
+        if (got == DRIVE_DENIED && is_excused(r, why)) {
+                learn_mark(r, space, page);
                 return false;
+        }
         want = model_access(&r->model[space], page, access);
         r->denials += want != 0;
-        if (want == QUIRE_WHY_GUARD)
+        if (want == QUIRE_WHY_GUARD && run_failed(r) != r->failed)
                 run_learn_guards(r, space, page, r->page);
         if (got == DRIVE_OK && want)
                 run_fails(r, "access %u to %#lx is let through; the model denies it: %s",
@@ -133,7 +145,7 @@ void act_read_across(struct run *r)
                 run_fails(r, "a read across two pages at %#lx differs", (unsigned long)from);
 }
 
-static void fill_page(struct run *r, unsigned space, uint64_t va, unsigned kind)
+void run_fill_page(struct run *r, unsigned space, uint64_t va, unsigned kind)
 {
         struct model *m = &r->model[space];
         struct model_content c = { .fill = draw_mix(++r->fills) << 2 | kind };
@@ -155,7 +167,7 @@ void act_write(struct run *r)
 
         run_says(r, "write %u:%#lx = %02x", t.space, (unsigned long)(t.va + at), byte);
         if (p && p->content.writes == MODEL_WRITES) {
-                fill_page(r, t.space, t.va, (unsigned)draw_below(&r->draw, 4));
+                run_fill_page(r, t.space, t.va, (unsigned)draw_below(&r->draw, 4));
         } else if (touch(r, t.space, t.va + at, QUIRE_W, &byte, 1)) {
                 p->content.at[p->content.writes] = (uint16_t)at;
                 p->content.value[p->content.writes++] = byte;
@@ -171,7 +183,7 @@ void act_fill(struct run *r)
         run_says(r, "fill %u:%#lx, %lu pages, kind %u", t.space, (unsigned long)t.va,
                  (unsigned long)pages, kind);
         for (uint64_t i = 0; i < pages; i++)
-                fill_page(r, t.space, t.va + i * r->page, kind);
+                run_fill_page(r, t.space, t.va + i * r->page, kind);
 }
 
 void act_fetch(struct run *r)
