@@ -394,13 +394,14 @@ static void act_advise(struct run *r)
                 run_same(r, st, QUIRE_INVALID);
 }
 
-/* Another budget, between the least and twice the first.  What is locked or has
- * nowhere to go may forbid it. */
+/* Another budget: on the simulator up to twice the first, which elsewhere is all
+ * the memory there is.  What is locked or has nowhere to go may forbid it. */
 static void act_budget(struct run *r)
 {
         uint64_t first = r->shape.options.budget >> r->shift;
         uint64_t least = quire_budget_least(r->page) >> r->shift;
-        uint64_t pages = least + draw_below(&r->draw, 2 * first - least);
+        uint64_t most = r->shape.driver == &driver_sim ? 2 * first : first;
+        uint64_t pages = least + draw_below(&r->draw, most - least + 1);
         enum quire_status st;
 
         if (!r->shape.driver->simulated)
