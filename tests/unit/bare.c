@@ -130,10 +130,12 @@ void bare_open(struct bare *b)
         b->sys.shift = 12;
         b->sys.budget = 1024;
         b->sys.policy = &quire_policy_2q;
+        quire_lock(&b->sys);             /* its one thread has the lock */
 }
 
 void bare_close(struct bare *b)
 {
+        quire_unlock(&b->sys);
         CHECK_EQ(b->records, 0);
         CHECK_EQ(b->bytes, 0);
 }

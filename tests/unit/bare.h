@@ -15,6 +15,7 @@ struct bare {
         uint64_t fail_at;            /* this call of alloc fails, and all after it; 0: none */
 };
 
+/* The lock is held until bare_close; let go of it around a public function. */
 void bare_open(struct bare *);
 /* Checks that no record is left. */
 void bare_close(struct bare *);
