@@ -126,7 +126,7 @@ static void keep_space(struct drive *d, struct quire_space *space)
 /* Byte by byte and volatile: memcpy may touch memory in an order of its own,
  * and AddressSanitizer has an opinion about it. */
 __attribute__((no_sanitize("address", "undefined")))
-static void copy_bytes(volatile uint8_t *to, const volatile uint8_t *from, size_t n)
+__attribute__((noinline)) static void copy_bytes(volatile uint8_t *to, const volatile uint8_t *from, size_t n)
 {
         for (; n && ((uintptr_t)to | (uintptr_t)from) & 7; n--)
                 *to++ = *from++;
