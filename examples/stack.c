@@ -104,7 +104,8 @@ int main(int argc, char **argv)
 {
         static char handlers[1 << 16];       /* the stack that signals arrive on */
         struct quire_process_options options = { .memory = 16u << 20 };
-        struct quire_request request = { .bytes = (uint64_t)(argc > 1 ? atoi(argv[1]) : 1024) << 10 };
+        uint64_t kib = (uint64_t)(argc > 1 ? atoi(argv[1]) : 1024);
+        struct quire_request request = { .bytes = kib << 10 };
         struct sigaction segv = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
         stack_t alternate = { .ss_sp = handlers, .ss_size = sizeof(handlers) };
         struct quire_process *process;
@@ -132,7 +133,7 @@ int main(int argc, char **argv)
         if (call_on_stack(UINT64_MAX))
                 return fprintf(stderr, "stack: endless\n"), 1;
         printf("depth %" PRIu64 ": overflow of %" PRIu64 " KiB after it grew %" PRIu64
-               " times: %s\n", depth, bytes >> 10, grown, quire_reason_name(reason));
+               " times: %s\n", depth, kib, grown, quire_reason_name(reason));
         quire_process_close(process);
         return 0;
 }
