@@ -284,8 +284,10 @@ static void unmap_piece(struct quire_linux *l, uint64_t first, uint64_t pages)
         }
         /* Only the lack of kernel memory could refuse this; the range would
          * then stay as the chunk was, which nobody uses until it is claimed. */
-        if (!map_bare(&zone, true))
-                (void)watch_piece(l, &zone);
+        if (map_bare(&zone, true))
+                return;
+        (void)watch_piece(l, &zone);
+        (void)sys_madvise(first, pages << PAGE_SHIFT, MADV_DONTDUMP);
 }
 
 static long map_piece(struct quire_linux *l, const struct chunk *c, bool over)
@@ -468,6 +470,8 @@ enum quire_status quire_arena_open(struct quire_linux *l)
                 return QUIRE_NO_MEMORY;
         (void)sys_madvise(l->zeroes, QUIRE_RUN_MAX * PAGE, MADV_NOHUGEPAGE);
         (void)sys_madvise(l->arena, l->arena_bytes, MADV_NOHUGEPAGE);
+        /* The kernel would visit every address of it for a core dump. */
+        (void)sys_madvise(l->arena, l->arena_bytes, MADV_DONTDUMP);
         (void)sys_madvise(l->plain, l->plain_bytes, MADV_DONTDUMP);
         /* Read once, so that copying from them never faults. */
         for (unsigned i = 0; i < QUIRE_RUN_MAX; i++)

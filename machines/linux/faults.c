@@ -109,12 +109,15 @@ enum quire_signal_result quire_linux_signal(struct quire_linux *l, int sig, sigi
 {
         uint64_t va = (uint64_t)(uintptr_t)info->si_addr;
         struct ticket ticket = { .va = va };
+        const ucontext_t *u = context;
+        const struct spot at = { AT_ACCESS, (uint64_t)u->uc_mcontext.gregs[REG_RSP],
+                                 (uint64_t)u->uc_mcontext.gregs[REG_RIP] };
         enum quire_verdict verdict;
 
         if (!is_ours(l, sig, info, va))
                 return QUIRE_SIGNAL_NOT_OURS;
         quire_mask_enter();
-        if (quire_bar_met(l, va, out)) {
+        if (quire_bar_met(l, va, &at, out)) {
                 quire_mask_leave();
                 return QUIRE_SIGNAL_DENIED;
         }

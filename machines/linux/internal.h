@@ -116,10 +116,15 @@ struct ticket {
 /* --- thread.c */
 #define HANDLERS 4
 #define BARS 64
+/* What a stopped thread is stopped in. */
+struct spot {
+        enum { AT_NOTHING, AT_ACCESS, AT_CALL, AT_ANY } where;
+        uint64_t sp, pc;
+};
 struct bar {
         struct quire_signal_out out; /* what to raise where it is met */
         int tid;                     /* who is to meet it */
-        bool call;                   /* in a system call: nobody will tell us */
+        struct spot at;
         uint64_t born;
 };
 struct threads {
@@ -289,7 +294,8 @@ void quire_thread_waits(void);
 void quire_thread_verdict(struct quire_linux *, struct ticket *, enum quire_verdict);
 void quire_bars_lift(struct quire_linux *, uint64_t va, uint64_t pages);
 void quire_bar_lift(struct quire_linux *, uint64_t va);
-bool quire_bar_met(struct quire_linux *, uint64_t va, struct quire_signal_out *);
+bool quire_bar_met(struct quire_linux *, uint64_t va, const struct spot *,
+                   struct quire_signal_out *);
 
 /* --- signal.c */
 bool quire_signals_install(struct quire_linux *);

@@ -59,6 +59,7 @@ bool quire_lodging_open(struct lodging *g)
                 if (got < 0)
                         continue;
                 *g = (struct lodging){ .first = (uint64_t)got, .bytes = bytes };
+                (void)sys_madvise(g->first, g->bytes, MADV_DONTDUMP);
                 g->small = g->small_end = g->next = g->first;
                 return true;
         }

@@ -272,6 +272,7 @@ static bool map_pool(struct quire_linux *l, uint64_t frames)
         p->frame = map_table(frames * sizeof(*p->frame));
         if (p->frame && open_bits(&p->empty, p->slots) && open_bits(&p->stale, p->slots)) {
                 (void)sys_madvise(p->base, p->bytes, MADV_NOHUGEPAGE);
+                (void)sys_madvise(p->base, p->bytes, MADV_DONTDUMP);
                 if (quire_pool_adopt(l))
                         return true;
         }

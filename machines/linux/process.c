@@ -81,7 +81,7 @@ static enum quire_status open_system(struct quire_process *p,
                 .host = quire_linux_host(p->l),
                 .budget = o->memory - quire_linux_slack(p->l) * PAGE,
                 .commit_limit = commit_limit(o),
-                .tier_percent = o->tier_percent == 255 ? 0 : o->tier_percent ? o->tier_percent : 50,
+                .tier_percent = o->tier_percent == 255 ? 0 : o->tier_percent ? o->tier_percent : 75,
                 .policy = o->policy,
                 .audit = o->audit,
         };

@@ -76,7 +76,8 @@ void quire_bar_lift(struct quire_linux *l, uint64_t va)
 }
 
 /* Is this fault the answer to a denial?  Then it has been judged already. */
-bool quire_bar_met(struct quire_linux *l, uint64_t va, struct quire_signal_out *out)
+bool quire_bar_met(struct quire_linux *l, uint64_t va, const struct spot *at,
+                   struct quire_signal_out *out)
 {
         bool met = false;
         int tid;
@@ -87,10 +88,13 @@ bool quire_bar_met(struct quire_linux *l, uint64_t va, struct quire_signal_out *
         quire_lock_take(&l->core);
         for (unsigned i = 0; i < l->threads.bars && !met; i++) {
                 struct bar *b = &l->threads.bar[i];
-                if (!b->call && b->tid == tid && b->out.va >> PAGE_SHIFT == va >> PAGE_SHIFT) {
+                if (b->tid != tid || b->out.va >> PAGE_SHIFT != va >> PAGE_SHIFT)
+                        continue;
+                met = b->at.where == AT_ANY ||
+                      (b->at.where == AT_ACCESS && b->at.sp == at->sp && b->at.pc == at->pc);
+                if (met) {
                         *out = b->out;
                         remove_bar(l, i);
-                        met = true;
                 }
         }
         quire_lock_drop(&l->core);
@@ -120,13 +124,41 @@ static long read_task(int tid, const char *what, char *text, size_t room)
         return got > 0 ? got : 0;
 }
 
-/* Is the stopped thread inside a system call?  The file begins with the call's
- * number, or with -1. */
-static bool in_system_call(int tid)
+static uint64_t last_numbers(const char *text, long length, uint64_t *before)
 {
-        char first = '-';
+        uint64_t number = 0;
+        bool inside = false;
 
-        return read_task(tid, "/syscall", &first, 1) == 1 && first >= '0' && first <= '9';
+        *before = 0;
+        for (long i = 0; i < length; i++) {
+                char c = text[i];
+                int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+                if (digit >= 0 && !inside) {
+                        *before = number;
+                        number = 0;
+                }
+                /* (The x of 0x is part of its number.) */
+                inside = digit >= 0 || c == 'x';
+                if (digit >= 0)
+                        number = number << 4 | (uint64_t)digit;
+        }
+        return number;
+}
+
+/* Where is the thread stopped?  The file has the number of its system call with
+ * the arguments, or -1, and then where its stack and its program are; `running'
+ * if it is not stopped. */
+static struct spot look_at(int tid)
+{
+        char text[256];
+        long got = read_task(tid, "/syscall", text, sizeof(text));
+        struct spot s = { .where = AT_ANY };
+
+        if (!got)
+                return s;               /* no /proc: take it that it waits for us */
+        s.where = text[0] == '-' ? AT_ACCESS : text[0] == 'r' ? AT_NOTHING : AT_CALL;
+        s.pc = last_numbers(text, got, &s.sp);
+        return s;
 }
 
 /* How often the thread was given a processor: the third number. */
@@ -146,23 +178,31 @@ static uint64_t times_run(int tid)
         return number;
 }
 
-/* True: what is to meet it is a system call.  => L held. */
+/*
+ * True: what is to meet it is a system call.  => L held.
+ *
+ * A thread that a signal called away from its fault is not stopped any more, and
+ * what was judged may not be what it does next: it is let run, and faults anew
+ * if it comes back.  An alarm that sounds only once is kept for it all the same.
+ */
 static bool raise_bar(struct quire_linux *l, const struct ticket *t)
 {
         struct threads *h = &l->threads;
+        struct bar b = { .tid = t->tid, .born = quire_linux_clock(NULL), .at = look_at(t->tid) };
 
+        quire_denied_describe(t->va, &b.out);
+        if (b.at.where == AT_NOTHING && b.out.reason != QUIRE_WHY_GUARD)
+                return false;
+        if (b.at.where == AT_NOTHING)
+                b.at.where = AT_ANY;
         if (h->bars == BARS)
                 remove_bar(l, 0);
-        struct bar *b = &h->bar[h->bars];
-        quire_denied_describe(t->va, &b->out);
-        b->tid = t->tid;
-        b->call = in_system_call(t->tid);
-        b->born = quire_linux_clock(NULL);
+        h->bar[h->bars] = b;
         STORE(&h->bars, h->bars + 1);
         /* Where the mapping can not be split any more the thread faults again
          * and is denied again, until it can. */
         (void)sys_mprotect(t->va & ~(PAGE - 1), PAGE, t->write ? PROT_READ : PROT_NONE);
-        return b->call;
+        return b.at.where == AT_CALL;
 }
 
 /* Wait until the thread that was woken at its bar has met it. */
@@ -184,7 +224,7 @@ static void expire_bars(struct quire_linux *l)
 
         quire_lock_take(&l->core);
         for (unsigned i = l->threads.bars; i-- > 0;)
-                if (l->threads.bar[i].call && now - l->threads.bar[i].born > BAR_NS)
+                if (l->threads.bar[i].at.where == AT_CALL && now - l->threads.bar[i].born > BAR_NS)
                         remove_bar(l, i);
         quire_lock_drop(&l->core);
 }
