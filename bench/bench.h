@@ -57,6 +57,7 @@ struct answer {
         bool skip;              /* not ok because this machine can not, text says why */
         double value[BENCH_VALUES];     /* nanoseconds; negative: no such value */
         double misses;          /* share of the accesses that missed; negative: unknown */
+        double cpu;             /* processor time of an access, nanoseconds; negative: unknown */
         double together;        /* share of the time that the pager's thread was on the faulting
                                  * thread's CPU; negative: unknown, or there is none */
         char text[160];
@@ -141,6 +142,7 @@ struct line {
         char who[48];
         enum unit unit;
         double median, low, high;
+        double cpu;             /* processor time of the same, where it is known */
         double ratio;           /* 0: none */
         char against[48];
         struct aim aim;

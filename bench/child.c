@@ -31,7 +31,7 @@ static _Noreturn void serve(int socket, const struct child *child, const struct 
                             const struct contender *who)
 {
         struct seat seat = {.bench = bench, .who = who};
-        struct answer answer = {.misses = -1, .together = -1};
+        struct answer answer = {.misses = -1, .cpu = -1, .together = -1};
         struct order order;
 
         quire_bench_limit_detach();
@@ -50,7 +50,7 @@ static _Noreturn void serve(int socket, const struct child *child, const struct 
         while (read(socket, &order, sizeof order) == (ssize_t)sizeof order) {
                 memset(&answer, 0, sizeof answer);
                 answer.ok = true;
-                answer.misses = answer.together = -1;
+                answer.misses = answer.cpu = answer.together = -1;
                 who->run(&seat, &order, &answer);
                 if (write(socket, &answer, sizeof answer) != (ssize_t)sizeof answer)
                         break;

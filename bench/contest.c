@@ -17,7 +17,7 @@
 
 struct result {
         double value[BENCH_VALUES][BENCH_ROUNDS];
-        double misses[BENCH_ROUNDS], together[BENCH_ROUNDS];
+        double misses[BENCH_ROUNDS], cpu[BENCH_ROUNDS], together[BENCH_ROUNDS];
 };
 
 static void add_remark(const struct contest *contest, const char *what, unsigned who,
@@ -103,6 +103,7 @@ static void play_round(struct contest *contest, const struct order *order, unsig
                 for (unsigned v = 0; v < BENCH_VALUES; v++)
                         results[i].value[v][round] = answer.value[v];
                 results[i].misses[round] = answer.misses;
+                results[i].cpu[round] = answer.cpu;
                 results[i].together[round] = answer.together;
                 usleep(PAUSE_US);
         }
@@ -121,15 +122,20 @@ static void summarize(struct line *line, const double *values, unsigned rounds)
         line->median = quire_bench_median(values, rounds);
 }
 
+/* What else was seen: of no weight in any ratio, and good to know. */
 static void describe(struct line *line, const struct result *result, unsigned rounds)
 {
-        char place[64] = "";
+        char cpu[48] = "", place[48] = "";
         double misses = quire_bench_median(result->misses, rounds);
         double together = quire_bench_median(result->together, rounds);
+        line->cpu = quire_bench_median(result->cpu, rounds);
+        if (line->cpu > 0)
+                snprintf(cpu, sizeof cpu, ", cpu %.1f us", line->cpu / 1e3);
         if (together >= 0)
                 snprintf(place, sizeof place, ", same CPU %.0f %%", 100 * together);
         if (misses >= 0)
-                snprintf(line->note, sizeof line->note, "%.1f %% missed%s", 100 * misses, place);
+                snprintf(line->note, sizeof line->note, "%.1f %% missed%s%s", 100 * misses, cpu,
+                         place);
 }
 
 static void add_line(const struct contest *contest, unsigned v, unsigned i,

@@ -164,6 +164,8 @@ static void put_line(FILE *out, const struct line *line)
         } else {
                 fprintf(out, ", \"%s\": true", line->state == SKIPPED ? "skipped" : "failed");
         }
+        if (line->cpu > 0)
+                fprintf(out, ", \"cpu\": %.3f", line->cpu);
         if (line->ratio > 0) {
                 fprintf(out, ", \"ratio\": %.4f, ", line->ratio);
                 put_string(out, "against", line->against);
