@@ -28,7 +28,7 @@ static void count_page(struct quire_system *sys, const struct quire_page *p, str
         c->frames += p->frame != QUIRE_NO_FRAME;
         c->coming += p->where == QUIRE_AT_COMING;
         c->resident += p->where == QUIRE_AT_FRAME;
-        c->file_pages += p->slot.kind == QUIRE_SLOT_FILE;
+        c->file_pages += p->slot.kind == QUIRE_SLOT_FILE || p->slot.copied;
         c->wanted += quire_page_wanted(p);
 }
 

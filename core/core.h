@@ -120,6 +120,8 @@ enum {
         QUIRE_PAGE_IS_WRITTEN = 2,     /* write watch */
         QUIRE_PAGE_IS_LOCKED = 4,
         QUIRE_PAGE_IS_AHEAD = 8,       /* brought in before it was asked for */
+        QUIRE_PAGE_IS_BACK = 16,       /* came back soon after it was evicted */
+        QUIRE_PAGE_IS_DENSE = 32,      /* its contents do not compress */
 };
 enum quire_queue_id { QUIRE_Q_NONE, QUIRE_Q_IN, QUIRE_Q_HOT, QUIRE_Q_COOL, QUIRE_Q_HELD,
                       QUIRE_Q_TIER, QUIRE_QUEUES };
@@ -132,6 +134,9 @@ struct quire_slot {
         uint16_t bytes;            /* TIER: length of the compressed page */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
                                     * TIER: 1 + buffer that is writing it out */
+        bool copied;               /* TIER: .copy_file, .copy_number hold the contents, too */
+        uint8_t copy_file;
+        uint64_t copy_number;
         union {
                 uint64_t fill;     /* FILL: the eight bytes that the page repeats */
                 uint64_t number;   /* FILE: the slot's number */
@@ -306,7 +311,11 @@ void quire_slots_check(struct quire_system *);
 struct quire_tier_block;
 struct quire_tier {
         struct quire_tier_block *open[QUIRE_TIER_CLASSES];  /* [s] with room, by size class */
-        uint64_t blocks, most_blocks;                       /* [s] */
+        unsigned percent;                                   /* [I] of the budget, at most */
+        uint64_t blocks;                                    /* [s] */
+        uint64_t most_blocks;                               /* [s] as faults of late suggest */
+        uint64_t missed, tier_seen;       /* [s] since it was last set: hard faults of pages that
+                                           * compress; tier faults until then */
         size_t block_bytes;                                 /* [I] */
         unsigned block_frames;                              /* [I] */
         uint64_t bytes;                                     /* [s] compressed bytes in use */
@@ -314,6 +323,10 @@ struct quire_tier {
 };
 enum quire_status quire_tier_open(struct quire_system *, unsigned percent);
 void quire_tier_close(struct quire_system *);
+/* The budget changed. */
+void quire_tier_resize(struct quire_system *);
+/* Let the tier grow or shrink a step, as the faults since the last time suggest. */
+void quire_tier_tune(struct quire_system *);
 /* Store the page's contents; false: it does not compress or there is no room. */
 bool quire_tier_put(struct quire_system *, struct quire_page *, const void *contents);
 bool quire_tier_get(struct quire_system *, const struct quire_slot *, void *out);
@@ -340,6 +353,10 @@ enum quire_status quire_store_open(struct quire_system *);
 void quire_store_close(struct quire_system *);
 /* Put contents away for a page whose frame is going; false: no room just now. */
 bool quire_store_put(struct quire_system *, struct quire_page *, const void *contents);
+/* Keep a clean page that lies in a pagefile in the tier, too, if it compresses. */
+void quire_store_copy(struct quire_system *, struct quire_page *, const void *contents);
+/* The compressed copy goes; => copied. */
+void quire_store_uncopy(struct quire_system *, struct quire_page *);
 /* Forget what the slot holds. */
 void quire_store_free(struct quire_system *, struct quire_page *);
 /* Contents without a transfer (fill, tier, buffer).  NOT_PRESENT: needs one. */

@@ -123,9 +123,11 @@ static void settle_page(struct quire_system *sys, struct quire_page *p, quire_fr
         p->frame = f;
         p->where = QUIRE_AT_FRAME;
         p->shown = 0;
-        p->flags &= QUIRE_PAGE_IS_WRITTEN;
+        p->flags &= QUIRE_PAGE_IS_WRITTEN | QUIRE_PAGE_IS_DENSE;
         if (dirty)
                 p->flags |= QUIRE_PAGE_IS_DIRTY;
+        if (p->evicted && (uint32_t)sys->eviction_clock - p->evicted < 2 * sys->budget)
+                p->flags |= QUIRE_PAGE_IS_BACK;
         if (ahead)
                 p->flags |= QUIRE_PAGE_IS_AHEAD;
         quire_count_resident(p, 1);
@@ -172,7 +174,8 @@ static enum step fill_zeroes(struct walk *w)
 }
 
 /* Contents that need no transfer: a fill, the tier, a write buffer.  They come
- * back dirty, since the memory that held them is given up. */
+ * back dirty, since the memory that held them is given up, save where a
+ * pagefile holds them, too. */
 static enum step expand(struct walk *w)
 {
         struct quire_system *sys = w->space->system;
@@ -183,19 +186,24 @@ static enum step expand(struct walk *w)
         while (n < got) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
                 enum quire_status st;
+                bool clean;
 
                 if (!p)
                         break;
                 st = quire_store_get(sys, p, sys->mops->frame_window(sys->machine, frames[n]));
                 if (st == QUIRE_NOT_PRESENT)
                         break;
-                quire_store_free(sys, p);
+                clean = st == QUIRE_OK && p->slot.copied && !p->slot.buffer;
+                if (clean)
+                        quire_store_uncopy(sys, p);
+                else
+                        quire_store_free(sys, p);
                 if (st == QUIRE_BROKEN) {
                         p->where = QUIRE_AT_LOST;
                         sys->counters.broken++;
                         break;
                 }
-                settle_page(sys, p, frames[n], true, n > 0);
+                settle_page(sys, p, frames[n], !clean, n > 0);
                 n++;
         }
         for (unsigned i = n; i < got; i++)
@@ -273,6 +281,7 @@ static enum step read_in(struct walk *w)
         if (!io.count)
                 return make_room(w);
         io.file = sys->files[w->page->slot.file].host_file;
+        sys->tier.missed += !(w->page->flags & QUIRE_PAGE_IS_DENSE);
         for (unsigned i = 0; i < io.count; i++) {
                 pages[i]->where = QUIRE_AT_COMING;
                 pages[i]->frame = frames[i];
@@ -304,6 +313,7 @@ static void make_dirty(struct quire_system *sys, struct quire_page *p)
         if (p->flags & QUIRE_PAGE_IS_DIRTY)
                 return;
         quire_store_free(sys, p);
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_DENSE;
         p->flags |= QUIRE_PAGE_IS_DIRTY;
 }
 

@@ -241,5 +241,6 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
         must(sys, !p->shown || !((p->shown ^ best) & ~(unsigned)QUIRE_W));
         must(sys, p->object->system == sys && p->object->home == r->space);
         must(sys, p->slot.buffer <= sys->buffer_count);
+        must(sys, !p->slot.copied || (p->slot.kind == QUIRE_SLOT_TIER && !p->slot.buffer));
         check_queue(sys, p);
 }

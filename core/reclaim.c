@@ -97,11 +97,11 @@ static void leave_frame(struct quire_system *sys, struct quire_page *p)
         quire_count_resident(p, -1);
         p->frame = QUIRE_NO_FRAME;
         p->evicted = (uint32_t)++sys->eviction_clock;
-        p->flags &= QUIRE_PAGE_IS_WRITTEN;
+        p->flags &= QUIRE_PAGE_IS_WRITTEN | QUIRE_PAGE_IS_DENSE;
         p->where = p->slot.kind == QUIRE_SLOT_NONE ? QUIRE_AT_NONE : QUIRE_AT_SLOT;
         sys->counters.evicted++;
         quire_note(sys, QUIRE_EV_EVICT, quire_page_va(p), 1, p->slot.kind);
-        if (p->where == QUIRE_AT_NONE && !p->flags)
+        if (p->where == QUIRE_AT_NONE && !(p->flags & QUIRE_PAGE_IS_WRITTEN))
                 quire_page_free(p);
 }
 
@@ -111,6 +111,8 @@ static bool put_away(struct quire_system *sys, struct quire_page *p)
         must(sys, !quire_page_wanted(p));
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY)) {
                 sys->counters.clean_evicted++;
+                if (p->slot.kind == QUIRE_SLOT_FILE && p->flags & QUIRE_PAGE_IS_BACK)
+                        quire_store_copy(sys, p, sys->mops->frame_window(sys->machine, p->frame));
         } else if (!quire_store_put(sys, p, sys->mops->frame_window(sys->machine, p->frame))) {
                 return false;
         }
@@ -173,6 +175,7 @@ enum quire_status quire_reclaim(struct quire_system *sys)
 
         must_hold(sys);
         must(sys, want <= BATCH);
+        quire_tier_tune(sys);
         n = sys->policy->victims(sys, victims, want);
         must(sys, n <= want);
         gone = quire_evict(sys, victims, n);
@@ -182,7 +185,7 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 quire_store_push(sys);
         if (gone || sys->settled != settled)
                 return QUIRE_OK;
-        if (n && quire_store_settle(sys, true))
+        if ((n || quire_store_spill(sys, BATCH)) && quire_store_settle(sys, true))
                 return QUIRE_OK;
         return wait_for_others(sys, settled);
 }

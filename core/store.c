@@ -5,6 +5,9 @@
  *      TIER    compressed, in memory (tier.c)
  *      FILE    a slot of a pagefile (slot.c), through a write buffer
  *
+ * A page that was read from a pagefile and comes and goes often is kept in the
+ * tier besides its slot; such a copy can be dropped without a transfer.
+ *
  * A write buffer takes copies of pages for consecutive slots.  From the moment
  * a page is in a buffer its frame is free, and it is read back from the buffer
  * until the transfer is done: nobody ever waits for a write of the page he
@@ -176,31 +179,78 @@ static bool is_fill(const uint64_t *w, size_t bytes)
         return true;
 }
 
+/* Write the page out of the tier; false: there is no buffer just now. */
+static bool spill_page(struct quire_system *sys, struct quire_page *p)
+{
+        struct quire_buffer *b;
+        void *to = add_to_buffer(sys, p, &b);
+
+        if (!to)
+                return false;
+        p->slot.buffer = buffer_number(sys, b);
+        if (!quire_tier_get(sys, &p->slot, to))
+                quire_stop(sys, "the compressed tier holds what was put in", __FILE__, __LINE__);
+        sum_slot(sys, b, b->io.count - 1);
+        close_if_full(sys, b);
+        return true;
+}
+
+/* Before something is put into a tier that is nearly full, the oldest goes on.
+ * False: there is no tier. */
+static bool make_room_in_tier(struct quire_system *sys)
+{
+        struct quire_tier *t = &sys->tier;
+
+        if (t->scratch && t->blocks + 2 >= t->most_blocks)
+                quire_store_spill(sys, 2);
+        return t->scratch;
+}
+
 /* Move the oldest pages of the tier to a buffer; false: none could. */
 bool quire_store_spill(struct quire_system *sys, unsigned pages)
 {
-        struct quire_page *p = sys->queue[QUIRE_Q_TIER].first;
+        struct quire_page *p = sys->queue[QUIRE_Q_TIER].first, *after;
         bool any = false;
 
-        for (; p && pages; p = p->next) {
-                struct quire_buffer *b;
-                void *to;
-
+        for (; p && pages; p = after) {
+                after = p->next;
                 if (p->slot.buffer)
                         continue;
-                to = add_to_buffer(sys, p, &b);
-                if (!to)
+                if (p->slot.copied)
+                        quire_store_uncopy(sys, p);
+                else if (!spill_page(sys, p))
                         return any;
-                p->slot.buffer = buffer_number(sys, b);
-                if (!quire_tier_get(sys, &p->slot, to))
-                        quire_stop(sys, "the compressed tier holds what was put in",
-                                   __FILE__, __LINE__);
-                sum_slot(sys, b, b->io.count - 1);
-                close_if_full(sys, b);
                 any = true;
                 pages--;
         }
         return any;
+}
+
+void quire_store_copy(struct quire_system *sys, struct quire_page *p, const void *contents)
+{
+        struct quire_slot kept = p->slot;
+
+        must(sys, kept.kind == QUIRE_SLOT_FILE && !kept.buffer);
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
+        if (!make_room_in_tier(sys) || !quire_tier_put(sys, p, contents)) {
+                p->slot = kept;
+                return;
+        }
+        p->slot.copied = true;
+        p->slot.copy_file = kept.file;
+        p->slot.copy_number = kept.number;
+}
+
+void quire_store_uncopy(struct quire_system *sys, struct quire_page *p)
+{
+        struct quire_slot kept = { .kind = QUIRE_SLOT_FILE, .file = p->slot.copy_file,
+                                   .number = p->slot.copy_number };
+
+        must(sys, p->slot.kind == QUIRE_SLOT_TIER && p->slot.copied && !p->slot.buffer);
+        if (p->queue == QUIRE_Q_TIER)
+                quire_queue_remove(sys, p);
+        quire_tier_free(sys, &p->slot);
+        p->slot = kept;
 }
 
 static bool put_in_file(struct quire_system *sys, struct quire_page *p, const void *contents)
@@ -223,8 +273,6 @@ static bool put_in_file(struct quire_system *sys, struct quire_page *p, const vo
 /* => .slot is NONE.  Afterwards it holds the contents (NONE: they are zeroes). */
 bool quire_store_put(struct quire_system *sys, struct quire_page *p, const void *contents)
 {
-        struct quire_tier *t = &sys->tier;
-
         must_hold(sys);
         must(sys, contents && p->slot.kind == QUIRE_SLOT_NONE);
         if (is_fill(contents, (size_t)1 << sys->shift)) {
@@ -234,9 +282,9 @@ bool quire_store_put(struct quire_system *sys, struct quire_page *p, const void 
                         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL, .fill = fill };
                 return true;
         }
-        if (t->scratch && t->blocks + 2 >= t->most_blocks)
-                quire_store_spill(sys, 2);
-        return quire_tier_put(sys, p, contents) || put_in_file(sys, p, contents);
+        if (make_room_in_tier(sys) && quire_tier_put(sys, p, contents))
+                return true;
+        return put_in_file(sys, p, contents);
 }
 
 /* The buffer need not write the page any more. */
@@ -266,6 +314,8 @@ void quire_store_free(struct quire_system *sys, struct quire_page *p)
         must(sys, !buffered || p->slot.kind >= QUIRE_SLOT_TIER);
         if (buffered)
                 leave_buffer(sys, p);
+        if (p->slot.copied)
+                quire_store_uncopy(sys, p);
         if (p->slot.kind == QUIRE_SLOT_TIER) {
                 if (p->queue == QUIRE_Q_TIER)
                         quire_queue_remove(sys, p);

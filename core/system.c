@@ -188,9 +188,7 @@ enum quire_status quire_budget_set(struct quire_system *sys, uint64_t bytes)
         if (st == QUIRE_OK) {
                 must(sys, sys->taken <= pages);                                /* Y2 */
                 sys->budget = pages;
-                if (sys->tier.scratch)
-                        sys->tier.most_blocks = quire_max(sys->tier.blocks,
-                                                          pages / sys->tier.block_frames / 2);
+                quire_tier_resize(sys);
         }
         quire_leave(sys);
         return st;

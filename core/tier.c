@@ -11,17 +11,23 @@
  *      block:  [header | piece | piece | piece | ... ]     pieces of one size,
  *                                                          each naming its block
  *
+ * How much of the budget it takes follows the faults: hard ones (of pages that
+ * compress) say that more of what left should have stayed here, compressed ones
+ * that more of what is here should have stayed in frames; one of the former costs about as much as
+ * ten of the latter.  It moves in steps between a third and all of its share.
+ *
  * Does not decide: what goes in, or on to a pagefile (store.c).
  *
  * C1  a block's used count is the number of its pieces that hold a page.
  * C2  a block is in its class's list if and only if it has a free piece.
- * C3  no block is empty; blocks never exceed most_blocks.
+ * C3  no block is empty; all blocks lie within the budget.
  *
  * Lock: the system's.
  */
 #include "core.h"
 
 #define BLOCK_FRAMES 16u
+#define TUNE_FAULTS 256u
 #define BLOCK_MAGIC 0x74696572u
 
 struct piece {
@@ -113,6 +119,34 @@ static void close_block(struct quire_system *sys, struct quire_tier_block *b)
         quire_free(sys, b, sys->tier.block_bytes);
 }
 
+/* In blocks. */
+static uint64_t share_of_budget(const struct quire_system *sys)
+{
+        return sys->budget / BLOCK_FRAMES * sys->tier.percent / 100;
+}
+
+void quire_tier_resize(struct quire_system *sys)
+{
+        sys->tier.most_blocks = share_of_budget(sys) * 2 / 3;
+}
+
+void quire_tier_tune(struct quire_system *sys)
+{
+        struct quire_tier *t = &sys->tier;
+        uint64_t tier = sys->counters.faults_tier - t->tier_seen;
+        uint64_t most = share_of_budget(sys), step = most / 16 + 1;
+
+        must_hold(sys);
+        if (!t->scratch || t->missed + tier < TUNE_FAULTS)
+                return;
+        if (t->missed * 10 > tier)
+                t->most_blocks = quire_min(most, t->most_blocks + step);
+        else if (t->missed * 100 < tier && t->most_blocks > most / 3 + step)
+                t->most_blocks -= step;
+        t->missed = 0;
+        t->tier_seen += tier;
+}
+
 /* percent of the budget; 0: no tier.  NO_MEMORY. */
 enum quire_status quire_tier_open(struct quire_system *sys, unsigned percent)
 {
@@ -122,7 +156,8 @@ enum quire_status quire_tier_open(struct quire_system *sys, unsigned percent)
         t->block_bytes = (size_t)BLOCK_FRAMES << sys->shift;
         if (!percent || !sys->hops->compress || sys->budget < 64 * BLOCK_FRAMES)
                 return QUIRE_OK;
-        t->most_blocks = sys->budget / BLOCK_FRAMES * percent / 100;
+        t->percent = percent;
+        t->most_blocks = share_of_budget(sys) * 2 / 3;
         t->scratch = quire_alloc(sys, (size_t)1 << sys->shift);
         if (!t->scratch)
                 return QUIRE_NO_MEMORY;
@@ -146,13 +181,15 @@ bool quire_tier_put(struct quire_system *sys, struct quire_page *p, const void *
 
         must_hold(sys);
         must(sys, p->slot.kind == QUIRE_SLOT_NONE && p->queue == QUIRE_Q_NONE);
-        if (!t->scratch)
+        if (!t->scratch || p->flags & QUIRE_PAGE_IS_DENSE)
                 return false;
         bytes = sys->hops->compress(sys->host, contents, t->scratch,
                                     class_bytes(sys, QUIRE_TIER_CLASSES - 1) -
                                     offsetof(struct piece, bytes));
-        if (!bytes)
+        if (!bytes) {
+                p->flags |= QUIRE_PAGE_IS_DENSE;
                 return false;
+        }
         b = t->open[class_of(sys, bytes)];
         if (!b)
                 b = open_block(sys, class_of(sys, bytes));
@@ -209,7 +246,7 @@ void quire_tier_check(struct quire_system *sys)
         struct quire_tier *t = &sys->tier;
         uint64_t pages = 0, bytes = 0;
 
-        must(sys, t->blocks <= t->most_blocks);                                /* C3 */
+        must(sys, t->blocks * BLOCK_FRAMES <= sys->budget);                    /* C3 */
         for (unsigned c = 0; c < QUIRE_TIER_CLASSES; c++) {
                 for (struct quire_tier_block *b = t->open[c]; b; b = b->next) {
                         unsigned clear = 0;

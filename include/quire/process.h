@@ -29,7 +29,7 @@ struct quire_process_options {
         const char *policy;         /* null: "2q" */
         enum quire_faults faults;
         bool buffered;              /* let the kernel cache the pagefile too; default: O_DIRECT */
-        unsigned tier_percent;      /* compressed pages' share of memory; 0: 50; 255: none */
+        unsigned tier_percent;      /* compressed pages' share of memory; at most; 0: 75; 255: none */
         bool audit;
 };
 

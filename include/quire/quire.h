@@ -43,7 +43,7 @@ struct quire_config {
         uint64_t budget;          /* bytes of frames, buffers and compressed tier: the most
                                    * that is ever resident.  At least quire_budget_least(). */
         uint64_t commit_limit;    /* bytes that may be committed; 0: budget and pagefiles */
-        unsigned tier_percent;    /* share of the budget that compressed pages may take, 0..80 */
+        unsigned tier_percent;    /* of the budget that compressed pages may take at most, 0..80 */
         const char *policy;       /* "2q", "clock" or "lru"; null: "2q" */
         bool audit;               /* check the whole state at every public entry and exit (slow) */
 };
