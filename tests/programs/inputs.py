@@ -6,27 +6,28 @@ LETTERS = 'abcdefghijklmnopqrstuvwxyz'
 
 
 def words(path, size):
-    """Lines of random words, for sort."""
+    """Long lines of random words, for sort."""
     draw = random.Random(2)
     vocabulary = [''.join(draw.choices(LETTERS, k=draw.randrange(3, 12))) for _ in range(5000)]
     with open(path, 'w', encoding='ascii') as file:
         while size > 0:
-            text = '\n'.join(' '.join(draw.choices(vocabulary, k=draw.randrange(1, 9)))
-                             for _ in range(10000)) + '\n'
+            text = '\n'.join(' '.join(draw.choices(vocabulary, k=draw.randrange(30, 120)))
+                             for _ in range(1000)) + '\n'
             file.write(text)
             size -= len(text)
 
 
 def drifting(path, size):
     """Text whose words change from one stretch to the next, for xz: what was written lately
-    matters, and what was written long ago does not."""
+    matters, and what was written long ago does not.  Even the space between words changes: xz
+    looks at all earlier places where the next four characters stood."""
     draw = random.Random(5)
+    letters = LETTERS + LETTERS.upper() + '0123456789+/'
     with open(path, 'w', encoding='ascii') as file:
         while size > 0:
-            vocabulary = [''.join(draw.choices(LETTERS, k=draw.randrange(4, 11))) for _ in range(48)]
-            text = ' '.join(draw.choices(vocabulary, k=4000)) + '\n'
-            file.write(text)
-            size -= len(text)
+            vocabulary = [''.join(draw.choices(letters, k=draw.randrange(4, 11))) for _ in range(48)]
+            space = ''.join(draw.choices(letters, k=5))
+            size -= file.write(space.join(draw.choices(vocabulary, k=8000)) + '\n')
 
 
 def c_source(path, size):
@@ -91,6 +92,6 @@ ages = [0] * 100
 for number, name, person in rows:
     ages[person['age']] += number + len(person['friends'])
 print(len(people), ages)
-for row in sorted(rows, key=lambda row: row[1])[:1000]:
+for row in sorted(rows[::10], key=lambda row: row[1])[:1000]:
     print(row[0], row[1], row[2])
 '''

@@ -17,7 +17,7 @@ import sys
 import errors
 import inputs
 import redis
-from under import FULL, MB_BUDGET, Stage, Tests, run_plain, run_quire, user_name, users
+from under import FULL, MB_BUDGET, Stage, Tests, end_with_children, run_plain, run_quire, user_name, users
 
 PYTHON = '/usr/bin/python3' if os.path.exists('/usr/bin/python3') else sys.executable
 LIMIT = 3600 if FULL else 240                         # seconds
@@ -89,7 +89,7 @@ def python(tests, stage):
     inputs_path = stage.path('people.py')
     with open(inputs_path, 'w', encoding='ascii') as file:
         file.write(inputs.PYTHON)
-    compare(tests, stage, 'python', [PYTHON, inputs_path, str(700_000 if FULL else 200_000)], budget(24))
+    compare(tests, stage, 'python', [PYTHON, inputs_path, str(700_000 if FULL else 100_000)], budget(12))
 
 
 def faults(tests, stage):
@@ -98,7 +98,7 @@ def faults(tests, stage):
     with open(inputs_path, 'w', encoding='ascii') as file:
         file.write(inputs.PYTHON)
     for mode in ['inline', 'thread'] if stage.uid == 0 else ['inline']:
-        run = compare(tests, stage, f'faults_{mode}', [PYTHON, inputs_path, '100000'], 12 * MB_BUDGET,
+        run = compare(tests, stage, f'faults_{mode}', [PYTHON, inputs_path, '50000'], 6 * MB_BUDGET,
                       options=('--faults', mode))
         if run.report:
             tests.check(run.report['faults_mode'] == mode, f'faults_{mode}_is_what_the_report_says')
@@ -106,10 +106,10 @@ def faults(tests, stage):
 
 def sort(tests, stage):
     """GNU sort with two threads."""
-    inputs.words(stage.path('words'), (200 if FULL else 50) * inputs.MB)
-    size = '300M' if FULL else '75M'
+    inputs.words(stage.path('words'), (200 if FULL else 30) * inputs.MB)
+    size = '300M' if FULL else '45M'
     compare(tests, stage, 'sort', ['sort', '-S', size, '--parallel=2', '-T', stage.folder,
-                                   stage.path('words')], budget(16))
+                                   stage.path('words')], budget(7))
 
 
 def sqlite(tests, stage):
@@ -154,6 +154,7 @@ def main():
     global TOOLS
     quire, TOOLS, names = sys.argv[1], sys.argv[2], sys.argv[3:]
     tests = Tests()
+    end_with_children()
     for name in names:
         for uid in users():
             with Stage(uid, quire) as stage:

@@ -63,12 +63,16 @@ class Tests:
         sys.exit(1 if self.failed or self.passed + self.skipped == 0 else 0)
 
 
+STAGES = set()            # folders to remove
+
+
 class Stage:
     """A folder that the user owns, and a quire command that the user can execute."""
 
     def __init__(self, uid, quire):
         self.uid = uid
         self.folder = tempfile.mkdtemp(prefix='quire-programs.')
+        STAGES.add(self.folder)
         if os.geteuid() == 0:
             os.chown(self.folder, uid, uid)
         self.quire = os.path.abspath(quire)
@@ -107,6 +111,7 @@ class Stage:
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+        STAGES.discard(self.folder)
 
     def __enter__(self):
         return self
@@ -227,9 +232,32 @@ def shell_status(code):
     return 128 - code if code < 0 else code
 
 
+RUNNING = set()           # groups of processes that were started and have not ended
+
+
+def end_all(*_):
+    """Somebody ends the test: what it started ends with it."""
+    for group in list(RUNNING):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except OSError:
+            pass
+    for folder in STAGES:
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+def end_with_children():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end_all)
+
+
 def start(stage, command, **more):
-    return subprocess.Popen(command, cwd=stage.folder, env=dict(clean_environment(), TMPDIR=stage.folder),
-                            start_new_session=True, **stage.identity(), **more)
+    process = subprocess.Popen(command, cwd=stage.folder,
+                               env=dict(clean_environment(), TMPDIR=stage.folder),
+                               start_new_session=True, **stage.identity(), **more)
+    RUNNING.add(process.pid)
+    return process
 
 
 def finish(process, seconds):
@@ -241,6 +269,8 @@ def finish(process, seconds):
         process.wait()
         print(f'    did not end within {seconds:.0f} s', flush=True)
         return None
+    finally:
+        RUNNING.discard(process.pid)
     return process.returncode
 
 
