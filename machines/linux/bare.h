@@ -16,8 +16,8 @@ struct quire_linux_setup {
         const struct quire_linux_hooks *hooks;      /* may be null; copied */
 };
 
-/* One at a time; its one space is the process.  UNSUPPORTED, IO_ERROR (the pagefile), NO_MEMORY; problem
- * receives one line that says why and what to do. */
+/* One at a time; its one space is the process.  UNSUPPORTED, IO_ERROR (the
+ * pagefile), NO_MEMORY; problem receives one line that says why and what to do. */
 QUIRE_CHECKED enum quire_status quire_linux_open(const struct quire_linux_setup *,
                                                  struct quire_linux **out,
                                                  char problem[256]);

@@ -132,7 +132,11 @@ static uint64_t last_numbers(const char *text, long length, uint64_t *before)
         *before = 0;
         for (long i = 0; i < length; i++) {
                 char c = text[i];
-                int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+                int digit = -1;
+                if (c >= '0' && c <= '9')
+                        digit = c - '0';
+                else if (c >= 'a' && c <= 'f')
+                        digit = c - 'a' + 10;
                 if (digit >= 0 && !inside) {
                         *before = number;
                         number = 0;

@@ -69,7 +69,8 @@ static void test_L_records_are_zeroed_aligned_and_apart(void)
                         }
                 for (unsigned i = 0; i < N; i++)
                         for (unsigned k = 0; k < EACH; k++) {
-                                unsigned char *p = got[i][k], mark = (unsigned char)(1 + i * EACH + k);
+                                unsigned char *p = got[i][k];
+                                unsigned char mark = (unsigned char)(1 + i * EACH + k);
                                 CHECK(p[0] == mark && p[sizes[i] - 1] == mark);
                                 quire_lodging_free(&g, p, sizes[i]);
                         }
