@@ -5,6 +5,12 @@
  * there is no ring, or it is full, the write happens at once and only the
  * handing back is later.
  *
+ * io_uring announces a completion to the thread that submitted it, whatever
+ * call that thread is in by then: an epoll_wait answers EINTR, a write to a pipe
+ * ends early, and no signal was ever sent.  Under `quire run' the thread is one
+ * of a program that knows nothing of it; there the ring is the older one of
+ * io_submit, which announces nothing to anybody.
+ *
  *      io_start -> in the ring (ring_flight) --- reaped ---\
  *               \> being written here (here_flight) --------> done -> io_poll
  *
@@ -25,6 +31,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <liburing.h>
+#include <linux/aio_abi.h>
 #include <string.h>
 
 #define ENTRIES 64u
@@ -33,6 +40,10 @@ struct ring {
         struct io_uring uring;
         bool open;                       /* [submit] */
         bool tried;                      /* [submit] */
+        bool quiet;                      /* [submit] `context', not `uring' */
+        aio_context_t context;           /* [submit] */
+        struct io_event arrived[ENTRIES];      /* [reap] by a sleep, not looked at yet */
+        unsigned arrivals;               /* [reap] */
         struct quire_lock submit;
         struct quire_lock reap;
         unsigned ring_flight;            /* [reap] */
@@ -49,6 +60,11 @@ static bool open_ring(struct quire_linux *l, struct ring *r)
         if (r->tried)
                 return r->open;
         r->tried = true;
+        if (l->hooks.caller_handles_signals) {
+                r->quiet = r->open = l->can & CAN_URING &&
+                                     !sys_call3(SYS_io_setup, ENTRIES, sys_address(&r->context), 0);
+                return r->open;
+        }
         if (!(l->can & CAN_URING) || io_uring_queue_init_params(ENTRIES, &r->uring, &params))
                 return false;
         /* The vector of a write lies on the submitter's stack. */
@@ -91,6 +107,36 @@ static void next_turn(struct ring *r)
 
 /* ---------------------------------------------------------------- starting */
 
+/* => submit held, the ring is quiet.  False: it is full. */
+static bool submit_quietly(struct quire_linux *l, struct ring *r, struct quire_io *io,
+                           struct iovec *vector, unsigned n)
+{
+        struct iocb block = {
+                .aio_data = (uint64_t)(uintptr_t)io,
+                .aio_lio_opcode = IOCB_CMD_PWRITEV,
+                .aio_fildes = (uint32_t)l->file[io->file].fd,
+                .aio_buf = (uint64_t)(uintptr_t)vector,
+                .aio_nbytes = n,
+                .aio_offset = (int64_t)(io->slot << PAGE_SHIFT),
+        };
+        struct iocb *list[1] = { &block };
+        long submitted;
+
+        quire_lock_take(&r->reap);
+        bool full = r->ring_flight == ENTRIES;
+        r->ring_flight += !full;
+        quire_lock_drop(&r->reap);
+        if (full)
+                return false;
+        submitted = sys_call3(SYS_io_submit, (long)r->context, 1, sys_address(list));
+        if (submitted == 1)
+                return true;
+        quire_lock_take(&r->reap);
+        r->ring_flight--;
+        quire_lock_drop(&r->reap);
+        return false;
+}
+
 static bool submit(struct quire_linux *l, struct ring *r, struct quire_io *io)
 {
         struct iovec vector[QUIRE_IO_MAX];
@@ -99,7 +145,12 @@ static bool submit(struct quire_linux *l, struct ring *r, struct quire_io *io)
         int submitted = 0;
 
         quire_lock_take(&r->submit);
-        if (open_ring(l, r))
+        if (open_ring(l, r) && r->quiet) {
+                bool done = submit_quietly(l, r, io, vector, n);
+                quire_lock_drop(&r->submit);
+                return done;
+        }
+        if (r->open)
                 sqe = io_uring_get_sqe(&r->uring);
         if (sqe) {
                 io_uring_prep_writev(sqe, l->file[io->file].fd, vector, n, io->slot << PAGE_SHIFT);
@@ -151,28 +202,53 @@ void quire_linux_io_start(struct quire_host *h, struct quire_io *io)
 
 /* --------------------------------------------------------------- finishing */
 
-/* Take what has arrived off the ring.  What arrived short is put on *rest.
- * => reap held, nobody sleeping. */
+/* One transfer has arrived with this result.  What arrived short is put on
+ * *rest.  => reap held. */
+static void arrive(struct ring *r, struct quire_io *io, int64_t got, struct quire_io **rest)
+{
+        r->ring_flight--;
+        if (got == (int64_t)io->count << PAGE_SHIFT) {
+                io->status = QUIRE_OK;
+                append_done(r, io);
+        } else {
+                /* Short, interrupted or refused: the whole of it again, at
+                 * once, settles what it was. */
+                r->here_flight++;
+                io->next = *rest;
+                *rest = io;
+        }
+}
+
+/* Fill arrived[]; with wait, sleep for the first. */
+static unsigned collect_quietly(struct ring *r, bool wait)
+{
+        struct timespec none = { 0, 0 };
+        long n = sys_call6(SYS_io_getevents, (long)r->context, wait, ENTRIES,
+                           sys_address(r->arrived), sys_address(wait ? NULL : &none), 0);
+
+        return n > 0 ? (unsigned)n : 0;
+}
+
+/* Take what has arrived off the ring.  => reap held, nobody sleeping. */
 static void reap_ring(struct ring *r, struct quire_io **rest)
 {
         struct io_uring_cqe *cqe;
 
+        if (r->quiet) {
+                if (!r->arrivals && r->ring_flight)
+                        r->arrivals = collect_quietly(r, false);
+                while (r->arrivals) {
+                        const struct io_event *e = &r->arrived[--r->arrivals];
+                        arrive(r, (struct quire_io *)(uintptr_t)e->data, e->res, rest);
+                }
+                return;
+        }
         while (r->ring_flight && !io_uring_peek_cqe(&r->uring, &cqe)) {
                 struct quire_io *io = io_uring_cqe_get_data(cqe);
                 int got = cqe->res;
 
                 io_uring_cqe_seen(&r->uring, cqe);
-                r->ring_flight--;
-                if (got == (int)(io->count << PAGE_SHIFT)) {
-                        io->status = QUIRE_OK;
-                        append_done(r, io);
-                } else {
-                        /* Short, interrupted or refused: the whole of it again,
-                         * at once, settles what it was. */
-                        r->here_flight++;
-                        io->next = *rest;
-                        *rest = io;
-                }
+                arrive(r, io, got, rest);
         }
 }
 
@@ -199,9 +275,14 @@ static void await_turn(struct ring *r)
                 r->sleeping = true;
                 quire_lock_drop(&r->reap);
                 quire_thread_waits();
-                (void)sys_call6(SYS_io_uring_enter, r->uring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS,
-                                0, 0);
+                unsigned n = 0;
+                if (r->quiet)
+                        n = collect_quietly(r, true);
+                else
+                        (void)sys_call6(SYS_io_uring_enter, r->uring.ring_fd, 0, 1,
+                                        IORING_ENTER_GETEVENTS, 0, 0);
                 quire_lock_take(&r->reap);
+                r->arrivals = n;
                 r->sleeping = false;
                 next_turn(r);
                 quire_lock_drop(&r->reap);
@@ -257,7 +338,9 @@ bool quire_ring_open(struct quire_linux *l)
 
 void quire_ring_close(struct quire_linux *l)
 {
-        if (l->ring && l->ring->open)
+        if (l->ring && l->ring->quiet)
+                (void)sys_call3(SYS_io_destroy, (long)l->ring->context, 0, 0);
+        else if (l->ring && l->ring->open)
                 io_uring_queue_exit(&l->ring->uring);
         l->ring = NULL;
 }
@@ -268,7 +351,7 @@ void quire_ring_forget(struct quire_linux *l)
 {
         struct ring *r = l->ring;
 
-        if (r->open)
+        if (r->open && !r->quiet)
                 io_uring_queue_exit(&r->uring);
         memset(r, 0, sizeof(*r));
         r->tail = &r->done;
@@ -276,7 +359,7 @@ void quire_ring_forget(struct quire_linux *l)
 
 int quire_ring_descriptor(const struct quire_linux *l)
 {
-        return l->ring && l->ring->open ? l->ring->uring.ring_fd : -1;
+        return l->ring && l->ring->open && !l->ring->quiet ? l->ring->uring.ring_fd : -1;
 }
 
 /* Does this kernel let us have a ring? */
