@@ -151,6 +151,16 @@ static void dispatch(struct quire_thread *t, ucontext_t *uc, int64_t nr)
         act_on(t, uc, quire_table_call(t, c));
 }
 
+/* A SIGSYS that is the program's: a trap of its seccomp filter, or sent. */
+static void from_elsewhere(struct quire_thread *t, ucontext_t *uc, int sig, const siginfo_t *info)
+{
+        quire_dispatch_settle(t, uc);
+        if (info->si_code > 0)
+                quire_deliver_fault(t, uc, sig, info);
+        else
+                quire_deliver_sent(t, uc, sig, info);
+}
+
 /* The SIGSYS handler. */
 void quire_dispatch_signal(int sig, siginfo_t *info, void *context)
 {
@@ -163,10 +173,8 @@ void quire_dispatch_signal(int sig, siginfo_t *info, void *context)
                 dispatch(t, uc, (int64_t)reg(uc, REG_RAX));
         else if (info->si_code == SYS_USER_DISPATCH)
                 set_reg(uc, REG_RAX, (uint64_t)-ENOSYS);      /* 32-bit calls: CAVEATS.md */
-        else if (info->si_code > 0)
-                quire_deliver_fault(t, uc, sig, info);        /* a seccomp filter's trap */
         else
-                quire_deliver_sent(t, uc, sig, info);
+                from_elsewhere(t, uc, sig, info);
         if (t->kept_pending & ~t->kept_blocked)
                 quire_deliver_pending(t, uc);
         errno = before;
