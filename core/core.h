@@ -201,6 +201,7 @@ enum quire_status quire_page_show(struct quire_page **, unsigned count, unsigned
 void quire_page_hide_all(struct quire_system *, struct quire_page **, unsigned count);
 void quire_page_sort(struct quire_page **, unsigned count);
 void quire_page_check(struct quire_system *, const struct quire_page *);
+unsigned quire_attr_access(uint32_t attr);
 unsigned quire_page_best_access(const struct quire_region *, const struct quire_page *,
                                 uint32_t attr);
 enum quire_status quire_frame_get(struct quire_system *, enum quire_fill, quire_frame *);

@@ -369,7 +369,7 @@ static enum step show_page(struct walk *w)
         struct quire_page *p = w->page;
         unsigned best;
 
-        must(sys, p->where == QUIRE_AT_FRAME && w->piece.attr & w->access);
+        must(sys, p->where == QUIRE_AT_FRAME && quire_attr_access(w->piece.attr) & w->access);
         if (w->access == QUIRE_W)
                 make_writable(w);
         else if (!sys->can->write_protects && w->piece.attr & QUIRE_W)
@@ -451,7 +451,9 @@ static enum quire_reason judge(struct walk *w)
                 clear_guard(w);
                 return QUIRE_WHY_GUARD;
         }
-        return attr & w->access ? 0 : QUIRE_WHY_PROTECTED;
+        if (w->access == QUIRE_X && !w->space->system->can->executes)
+                return QUIRE_WHY_PROTECTED;
+        return quire_attr_access(attr) & w->access ? 0 : QUIRE_WHY_PROTECTED;
 }
 
 static struct quire_outcome deny(enum quire_reason why)

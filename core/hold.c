@@ -84,33 +84,20 @@ static enum quire_status to_status(enum quire_reason why)
         }
 }
 
-static unsigned access_of(const struct quire_space *s, uint64_t page)
-{
-        struct quire_region *r = quire_region_find(s, page);
-        unsigned access;
-
-        if (!r || !r->object)
-                return 0;
-        access = quire_ranges_attr(&r->ranges, quire_region_index(r, page)) & QUIRE_ATTR_ACCESS;
-        return access & QUIRE_R ? QUIRE_R : access & QUIRE_W ? QUIRE_W : QUIRE_X;
-}
-
-/* Hold pages from `first' on until one cannot be (*st says why); access 0: what
- * each page allows.  Returns how many. */
+/* Hold pages from `first' on until one cannot be (*st says why).  Returns how many. */
 static uint64_t hold_pages(struct quire_space *s, uint64_t first, uint64_t count,
                            unsigned access, enum quire_status *st)
 {
         uint64_t n = 0;
 
         for (*st = QUIRE_OK; n < count; n++) {
-                unsigned need = access ? access : access_of(s, first + n);
                 enum quire_reason why = 0;
                 struct quire_page *p;
 
                 *st = may_keep(s, first + n) ? QUIRE_OK : QUIRE_LIMIT;
                 if (*st != QUIRE_OK)
                         break;
-                p = bring(s, first + n, need, &why);
+                p = bring(s, first + n, access, &why);
                 if (!p && why) {
                         *st = to_status(why);
                         break;
@@ -176,7 +163,7 @@ enum quire_status quire_region_lock(struct quire_space *s, uint64_t va, uint64_t
         if (st == QUIRE_OK && span.count > s->system->budget / 2)
                 st = QUIRE_LIMIT;
         if (st == QUIRE_OK) {
-                uint64_t n = hold_pages(s, span.page, span.count, 0, &st);
+                uint64_t n = hold_pages(s, span.page, span.count, QUIRE_R, &st);
 
                 unhold_pages(s, span.page, n, st == QUIRE_OK);
         }
@@ -206,10 +193,11 @@ enum quire_status quire_region_hold(struct quire_space *s, uint64_t va, uint64_t
         unsigned shift;
         uint64_t n;
 
-        if (!s || !held || !bytes || (access != QUIRE_R && access != QUIRE_W) ||
+        if (!s || !held || !bytes || !access || access & ~(unsigned)(QUIRE_R | QUIRE_W) ||
             (va | bytes) & (((uint64_t)1 << s->system->shift) - 1))
                 return QUIRE_INVALID;
         shift = s->system->shift;
+        access = access & QUIRE_W ? QUIRE_W : QUIRE_R;     /* W includes R */
         quire_enter(s->system);
         n = hold_pages(s, va >> shift, bytes >> shift, access, &st);
         quire_leave(s->system);

@@ -108,18 +108,27 @@ void quire_page_free(struct quire_page *p)
         quire_free(sys, p, sizeof(*p));
 }
 
+/* What can be written or executed can be read, since no machine shows it otherwise
+ * (machine.h, enter), and it must not depend on what happens to be shown. */
+unsigned quire_attr_access(uint32_t attr)
+{
+        unsigned access = attr & QUIRE_ATTR_ACCESS;
+
+        return access ? access | QUIRE_R : 0;
+}
+
 /* The most that can be shown of the page without missing a first write. */
 unsigned quire_page_best_access(const struct quire_region *r, const struct quire_page *p,
                                 uint32_t attr)
 {
-        unsigned access = attr & QUIRE_ATTR_ACCESS;
+        unsigned access = quire_attr_access(attr);
 
-        if (!(attr & QUIRE_ATTR_COMMITTED) || (attr & QUIRE_ATTR_GUARD) || !access)
+        if (!(attr & QUIRE_ATTR_COMMITTED) || (attr & QUIRE_ATTR_GUARD))
                 return 0;
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY) ||
             (r->watched && !(p->flags & QUIRE_PAGE_IS_WRITTEN)))
                 access &= ~(unsigned)QUIRE_W;
-        return access | QUIRE_R;
+        return access;
 }
 
 /* Show a run of hidden pages.  => FRAME, consecutive; W only if all are dirty */

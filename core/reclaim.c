@@ -166,19 +166,28 @@ static enum quire_status wait_for_others(struct quire_system *sys, uint64_t sett
         return QUIRE_OK;
 }
 
+static uint64_t pageable(const struct quire_system *sys)
+{
+        return sys->queue[QUIRE_Q_IN].count + sys->queue[QUIRE_Q_HOT].count +
+               sys->queue[QUIRE_Q_COOL].count;
+}
+
 enum quire_status quire_reclaim(struct quire_system *sys)
 {
         struct quire_page *victims[BATCH];
         unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
-        uint64_t settled = sys->settled;
+        uint64_t left = pageable(sys), settled = sys->settled;
         unsigned n, gone;
 
         must_hold(sys);
         must(sys, want <= BATCH);
         quire_tier_tune(sys);
-        n = sys->policy->victims(sys, victims, want);
-        must(sys, n <= want);
-        gone = quire_evict(sys, victims, n);
+        do {                     /* where the store has no room, some may need none */
+                n = sys->policy->victims(sys, victims, want);
+                must(sys, n <= want);
+                gone = quire_evict(sys, victims, n);
+                left -= quire_min(left, n);
+        } while (!gone && n && left && !sys->going);
         if (sys->going > sys->buffer_count / 2 || !gone)
                 quire_store_settle(sys, false);
         else

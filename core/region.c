@@ -9,7 +9,7 @@
  * Every change is planned (arguments, records, charge, the machine's consent)
  * and then applied, which cannot fail.
  *
- * Does not decide: where a region lies (space.c), moving and cutting (move.c).
+ * Does not decide: where a region lies (space.c), moving and cutting (cut.c).
  *
  * N1  attributes cover exactly the region's pages.
  * N2  the committed counter is what the attributes say.
@@ -450,7 +450,7 @@ static enum quire_status change_plain(struct quire_span *span, uint32_t clear, u
         if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
                 return QUIRE_NO_MEMORY;
         st = sys->mops->delegate_protect(s->mspace, span->page << sys->shift, span->count,
-                                         set & QUIRE_ATTR_ACCESS);
+                                         quire_attr_access(set));
         if (st == QUIRE_OK)
                 quire_ranges_apply(sys, &span->region->ranges, span->index, span->count, clear,
                                    set, &spare);
