@@ -27,7 +27,7 @@ static void prefetch(struct quire_space *s, uint64_t first, uint64_t count)
                 if (p->where != QUIRE_AT_SLOT)
                         continue;
                 attr = quire_ranges_attr(&r->ranges, p->index);
-                if (quire_attr_access(attr) && !(attr & QUIRE_ATTR_GUARD))  /* advice sets off no alarm */
+                if (quire_attr_access(attr) && !(attr & QUIRE_ATTR_GUARD))   /* sets off no alarm */
                         (void)quire_resolve(s, quire_page_va(p), QUIRE_R, 0);
         }
 }

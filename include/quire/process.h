@@ -24,12 +24,12 @@ struct quire_process_options {
         const char *pagefile;       /* a directory (an unlinked file is made in it), a path (the
                                      * file is made, or emptied, and kept); null: $TMPDIR or /tmp */
         uint64_t pagefile_size;     /* most bytes it grows to; 0: as the disk allows */
-        uint64_t commit_limit;      /* 0: unlimited, or where pagefile_size is given, memory
-                                     * and pagefile_size together */
+        uint64_t commit_limit;      /* 0: unlimited, or where pagefile_size is given, what the
+                                     * pagefile and the frames of memory hold together */
         const char *policy;         /* null: "2q" */
         enum quire_faults faults;
         bool buffered;              /* let the kernel cache the pagefile too; default: O_DIRECT */
-        unsigned tier_percent;      /* compressed pages' share of memory; at most; 0: 75; 255: none */
+        unsigned tier_percent;      /* of memory, compressed, at most; 0: 75; 255: none */
         bool audit;
 };
 

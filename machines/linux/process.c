@@ -68,7 +68,7 @@ static uint64_t commit_limit(const struct quire_process_options *o)
 {
         if (o->commit_limit)
                 return o->commit_limit;
-        return o->pagefile_size ? o->memory + o->pagefile_size : UINT64_MAX & ~(PAGE - 1);
+        return o->pagefile_size ? 0 : UINT64_MAX & ~(PAGE - 1);    /* 0: what there is */
 }
 
 static enum quire_status open_system(struct quire_process *p,
