@@ -138,15 +138,15 @@ void quire_sim_io_start(struct quire_host *host, struct quire_io *io)
         if (!t->copy)
                 quire_sim_stop(h, "no memory for a transfer");
         grow_file(h, f, io->slot + io->count);
+        while (*end)
+                end = &(*end)->next;
+        *end = t;
         for (unsigned i = 0; i < io->count; i++) {
                 if (f->busy[io->slot + i]++)
                         quire_sim_stop(h, "slot %llu of file %u is written twice at a time",
                                        (unsigned long long)io->slot + i, io->file);
                 memcpy(t->copy + i * h->page, io->page[i], h->page);
         }
-        while (*end)
-                end = &(*end)->next;
-        *end = t;
 }
 
 static void write_slot(struct quire_sim_host *h, struct quire_sim_file *f,
@@ -187,8 +187,9 @@ static enum quire_status damage_write(struct quire_sim_host *h, struct quire_sim
         return error || torn ? QUIRE_IO_ERROR : QUIRE_OK;
 }
 
-static struct quire_io *finish_write(struct quire_sim_host *h, struct quire_sim_transfer *t)
+static struct quire_io *finish_write(struct quire_sim_host *h, struct quire_sim_transfer **at)
 {
+        struct quire_sim_transfer *t = *at;
         struct quire_io *io = t->io;
         struct quire_sim_file *f = &h->file[io->file];
 
@@ -207,6 +208,7 @@ static struct quire_io *finish_write(struct quire_sim_host *h, struct quire_sim_
                 for (unsigned i = 0; i < io->count; i++)
                         write_slot(h, f, io->slot + i, t->copy + i * h->page, h->page);
         }
+        *at = t->next;
         free(t->copy);
         free(t);
         return io;
@@ -220,19 +222,16 @@ struct quire_io *quire_sim_io_poll(struct quire_host *host, bool wait)
                 quire_sim_stop(h, "H2: io_poll with the lock held");
         h->now += 100;
         while (h->transfers) {
-                struct quire_sim_transfer **first = &h->transfers, *t;
+                struct quire_sim_transfer **first = &h->transfers;
 
                 for (struct quire_sim_transfer **at = &h->transfers; *at; at = &(*at)->next)
                         if ((*at)->due < (*first)->due)
                                 first = at;
-                t = *first;
-                if (t->due <= h->now) {
-                        *first = t->next;
-                        return finish_write(h, t);
-                }
+                if ((*first)->due <= h->now)
+                        return finish_write(h, first);
                 if (!wait)
                         return NULL;
-                quire_sim_wait_until(h, t->due);
+                quire_sim_wait_until(h, (*first)->due);
         }
         return NULL;
 }

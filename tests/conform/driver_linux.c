@@ -125,8 +125,8 @@ static void keep_space(struct drive *d, struct quire_space *space)
 
 /* Byte by byte and volatile: memcpy may touch memory in an order of its own,
  * and AddressSanitizer has an opinion about it. */
-__attribute__((no_sanitize("address", "undefined")))
-__attribute__((noinline)) static void copy_bytes(volatile uint8_t *to, const volatile uint8_t *from, size_t n)
+__attribute__((noinline, no_sanitize("address", "undefined")))
+static void copy_bytes(volatile uint8_t *to, const volatile uint8_t *from, size_t n)
 {
         for (; n && ((uintptr_t)to | (uintptr_t)from) & 7; n--)
                 *to++ = *from++;
@@ -137,30 +137,34 @@ __attribute__((noinline)) static void copy_bytes(volatile uint8_t *to, const vol
                 *to++ = *from++;
 }
 
+/* False: the access ended in a handler. */
+static bool try_access(uint8_t *at, unsigned access, void *buf, size_t n)
+{
+        sigjmp_buf out;
+
+        if (sigsetjmp(out, 1))
+                return false;
+        way_out = &out;
+        if (access == QUIRE_W)
+                copy_bytes(at, buf, n);
+        else
+                copy_bytes(buf, at, n);
+        return true;
+}
+
 static enum drive_answer access_linux(struct drive *d, struct quire_space *space, uint64_t va,
                                       unsigned access, void *buf, size_t n,
                                       enum quire_reason *why)
 {
-        uint8_t *at = (uint8_t *)(uintptr_t)va;
-        sigjmp_buf out;
-        enum drive_answer answer;
+        bool done;
 
         (void)space;
         atomic_store(&d->why, 0);
-        if (sigsetjmp(out, 1)) {
-                answer = DRIVE_DENIED;
-        } else {
-                way_out = &out;
-                if (access == QUIRE_W)
-                        copy_bytes(at, buf, n);
-                else
-                        copy_bytes(buf, at, n);
-                answer = DRIVE_OK;
-        }
+        done = try_access((uint8_t *)(uintptr_t)va, access, buf, n);
         way_out = NULL;
         if (why)
                 *why = (enum quire_reason)atomic_load(&d->why);
-        return answer;
+        return done ? DRIVE_OK : DRIVE_DENIED;
 }
 
 static struct quire_sim_host *no_host(struct drive *d)

@@ -27,6 +27,18 @@ bool rule_protects(const struct rig *rig)
         return rig->ops->abilities(rig->machine)->write_protects;
 }
 
+struct quire_store *rule_store(struct rig *rig, uint64_t pages)
+{
+        struct quire_store *store = NULL;
+        enum quire_status st;
+
+        fake_lock(rig);
+        st = rig->ops->store_open(rig->machine, pages, &store);
+        fake_unlock(rig);
+        REQUIRE(st == QUIRE_OK || (st == QUIRE_UNSUPPORTED && !store));
+        return store;
+}
+
 uint64_t rule_word(unsigned page, unsigned round)
 {
         uint64_t state = (uint64_t)round << 32 | page;

@@ -68,12 +68,15 @@ static void hammer(bool stored, revoke_fn revoke)
         uint64_t state = 5, word = 0;
 
         rule_open(&rig);
-        fake_lock(&rig);
-        if (stored)
-                REQUIRE(rig.ops->store_open(rig.machine, PAGES, &store) == QUIRE_OK);
-        fake_unlock(&rig);
+        store = stored ? rule_store(&rig, PAGES) : NULL;
+        if (stored && !store) {
+                rule_close(&rig);
+                SKIP("this machine has no stores just now");
+        }
         fake_open(&f, &rig, PAGES, store);
+        fake_lock(&rig);
         f.ahead = 3;
+        fake_unlock(&rig);
         for (unsigned w = 0; w < WRITERS; w++) {
                 writer[w] = (struct writer){ .f = &f, .number = w, .stop = &stop };
                 thread[w] = rig.kind->start(&rig, write_on, &writer[w]);
