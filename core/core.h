@@ -180,6 +180,7 @@ struct quire_object {
         uint64_t refs;                 /* [s] regions that map it */
         struct quire_space *home;      /* [I] the one space that maps it ... */
         uint64_t base;                 /* [s] ... with page i at address base + i */
+        uint64_t number;               /* [I] in the order in which they were opened */
 };
 struct quire_object *quire_object_open(struct quire_system *, struct quire_space *);
 void quire_object_drop(struct quire_object *);
@@ -462,6 +463,7 @@ struct quire_system {
         struct quire_buffer *buffers;           /* [I] */
         unsigned buffer_count, buffer_pages;    /* [I] */
         unsigned going;                         /* [s] buffers FULL or GOING */
+        uint64_t objects;                       /* [s] opened so far */
         uint64_t settled;                       /* [s] transfers that were handed back so far */
         uint64_t headroom;                      /* [I] frames that only the tier may take */
         unsigned file_failures[QUIRE_FILES];    /* [s] failed writes in a row */

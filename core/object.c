@@ -25,6 +25,7 @@ struct quire_object *quire_object_open(struct quire_system *sys, struct quire_sp
                 o->system = sys;
                 o->home = home;
                 o->refs = 1;
+                o->number = ++sys->objects;
         }
         return o;
 }

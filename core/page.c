@@ -155,7 +155,7 @@ enum quire_status quire_page_show(struct quire_page **pages, unsigned count, uns
 
 static bool comes_before(const struct quire_page *a, const struct quire_page *b)
 {
-        uint64_t x = (uint64_t)(uintptr_t)a->object, y = (uint64_t)(uintptr_t)b->object;
+        uint64_t x = a->object->number, y = b->object->number;
 
         return x != y ? x < y : a->index < b->index;
 }
