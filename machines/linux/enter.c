@@ -18,8 +18,12 @@
  * Hiding keeps contents: pages MOVE to empty slots.  The kernel refuses (EBUSY)
  * to move a page that a forked process shares or a device has pinned, and old
  * kernels can not move at all: then the range is write-protected, copied to
- * slots and dropped.  Where there is no write protection either, the mapping
- * itself is made read-only for that moment.
+ * slots and dropped.
+ *
+ * Where the userfaultfd can not write-protect, the mapping does it: what is
+ * shown read-only lies in a read-only mapping of its own, from which nothing
+ * moves.  That costs mappings, and their number is limited; showing one page
+ * more read-only than the kernel has mappings for is NO_MEMORY.
  *
  * Lock: L.  Signal context: yes; no allocation, no waiting.
  *
@@ -88,8 +92,15 @@ static void mark_shown(struct pool *p, const struct run *r, uint64_t from, uint6
 static long copy_in(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t pages,
                     bool writable, uint64_t *done)
 {
-        bool wp = !writable && l->can & CAN_WP;
-        return quire_uffd_copy(l, to, from, pages, wp, done);
+        return quire_uffd_copy(l, to, from, pages, !writable && l->can & CAN_WP, done);
+}
+
+/* Without write protection by page: by mapping. */
+static long map_access(struct quire_linux *l, uint64_t va, uint64_t pages, bool writable)
+{
+        if (l->can & CAN_WP)
+                return 0;
+        return sys_mprotect(va, pages << PAGE_SHIFT, PROT_READ | (writable ? PROT_WRITE : 0));
 }
 
 /* Frames without a page.  One page may come from a stale slot instead. */
@@ -129,7 +140,7 @@ static long show_held(struct quire_linux *l, const struct run *r, uint64_t *done
         long failed;
 
         *done = 0;
-        if ((r->writable || !(l->can & CAN_WP)) && move_pays(l, r->pages)) {
+        if (r->writable && move_pays(l, r->pages)) {
                 failed = quire_uffd_move(l, r->va, slot_va(p, slot), r->pages, done);
                 if (r->pages == 1 && !failed)
                         note_cost(&l->costs.move, began);
@@ -171,6 +182,8 @@ enum quire_status quire_linux_enter(struct quire_mspace *s, uint64_t va, uint64_
         uint64_t at = 0;
 
         quire_bars_lift(l, va, pages);
+        if (map_access(l, va, pages, access & QUIRE_W))
+                return QUIRE_NO_MEMORY;
         if (frames[0] & STORE_FRAME)
                 return quire_view_enter(l, va, pages, access);
         while (at < pages) {
@@ -199,12 +212,10 @@ static void mark_held(struct pool *p, const quire_frame *frames, uint32_t slot, 
                 frame_set(p, frames[i], FRAME_HELD, slot + (uint32_t)i);
 }
 
-/* Write-protect by the mapping, where the userfaultfd can not. */
-static long bar_writers(struct quire_linux *l, uint64_t va, uint64_t pages, bool bar)
+static long bar_writers(struct quire_linux *l, uint64_t va, uint64_t pages)
 {
-        if (l->can & CAN_WP)
-                return bar ? quire_uffd_protect(l, va, pages, true) : 0;
-        return sys_mprotect(va, pages << PAGE_SHIFT, bar ? PROT_READ : PROT_READ | PROT_WRITE);
+        return l->can & CAN_WP ? quire_uffd_protect(l, va, pages, true)
+                               : map_access(l, va, pages, false);
 }
 
 /* Is every page of the range shown?  Copying from a hole would fault into
@@ -221,6 +232,14 @@ static bool all_present(uint64_t va, uint64_t pages)
         return true;
 }
 
+/* Nothing is shown there any more, and anything may be again. */
+static void hide_pages(struct quire_linux *l, uint64_t va, uint64_t pages)
+{
+        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+        /* Joins mappings; where it can not, the next page shown sets it right. */
+        (void)map_access(l, va, pages, true);
+}
+
 /* Copy pages out to claimed slots and drop them.  0, or nothing changed. */
 static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uint32_t slot)
 {
@@ -229,17 +248,15 @@ static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uin
 
         if (!all_present(va, pages))
                 return -ENOENT;
-        failed = bar_writers(l, va, pages, true);
+        failed = bar_writers(l, va, pages);
         if (failed)
                 return failed;
         failed = quire_uffd_copy(l, slot_va(&l->pool, slot), va, pages, false, &done);
         if (failed)
                 (void)sys_madvise(slot_va(&l->pool, slot), pages << PAGE_SHIFT, MADV_DONTNEED);
         else
-                (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+                hide_pages(l, va, pages);
         /* What was protected stays so: the core grants it again when asked. */
-        if (bar_writers(l, va, pages, false))
-                quire_linux_stop(l, "a paged range can not be made writable again");
         return failed;
 }
 
@@ -251,7 +268,8 @@ static void show_again(struct quire_linux *l, uint64_t va, uint32_t slot, uint64
 
         if (!pages)
                 return;
-        if (quire_uffd_copy(l, va, slot_va(&l->pool, slot), pages, l->can & CAN_WP, &done))
+        if (map_access(l, va, pages, false) ||
+            copy_in(l, va, slot_va(&l->pool, slot), pages, false, &done))
                 quire_linux_stop(l, "a page taken can not be shown again");
         for (uint64_t i = 0; i < pages; i++)
                 quire_pool_staled(l, slot + (uint32_t)i);
@@ -266,7 +284,8 @@ static long hide_run(struct quire_linux *l, uint64_t va, uint64_t pages,
 
         if (l->can & CAN_MOVE)
                 failed = quire_uffd_move(l, slot_va(&l->pool, slot), va, pages, &done);
-        if (failed == -EBUSY)
+        /* (EINVAL: read-only mappings among it, see map_access.) */
+        if (failed == -EBUSY || (failed == -EINVAL && !(l->can & CAN_WP)))
                 failed = hide_by_copy(l, va + (done << PAGE_SHIFT), pages - done,
                                       slot + (uint32_t)done);
         if (failed) {
@@ -286,8 +305,12 @@ enum quire_status quire_linux_take(struct quire_mspace *s, uint64_t va, uint64_t
         uint64_t at = 0;
 
         quire_bars_lift(l, va, pages);
-        if (frames[0] & STORE_FRAME)
-                return quire_view_take(l, va, pages);
+        if (frames[0] & STORE_FRAME) {
+                if (!quire_view_shown(l, va, pages))
+                        return QUIRE_NOT_PRESENT;
+                hide_pages(l, va, pages);
+                return QUIRE_OK;
+        }
         while (at < pages) {
                 uint32_t got, slot = quire_pool_claim(&l->pool, (uint32_t)(pages - at), &got);
                 long failed = -ENOMEM;
@@ -310,12 +333,16 @@ enum quire_status quire_linux_take(struct quire_mspace *s, uint64_t va, uint64_t
 void quire_linux_drop(struct quire_mspace *s, uint64_t va, uint64_t pages)
 {
         quire_bars_lift(s->l, va, pages);
-        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+        hide_pages(s->l, va, pages);
 }
 
 void quire_linux_protect(struct quire_mspace *s, uint64_t va, uint64_t pages, unsigned access)
 {
-        quire_bars_lift(s->l, va, pages);
-        if (s->l->can & CAN_WP)
-                (void)quire_uffd_protect(s->l, va, pages, !(access & QUIRE_W));
+        struct quire_linux *l = s->l;
+
+        quire_bars_lift(l, va, pages);
+        if (l->can & CAN_WP)
+                (void)quire_uffd_protect(l, va, pages, !(access & QUIRE_W));
+        else if (map_access(l, va, pages, access & QUIRE_W) && !(access & QUIRE_W))
+                quire_linux_stop(l, "no mapping is left to protect a page with (vm.max_map_count)");
 }

@@ -110,7 +110,7 @@ static bool protect_shown(struct quire_linux *l)
         long failed = 0;
 
         if (!(l->can & CAN_WP))
-                return true;
+                return true;            /* protected by mappings, which are copied */
         failed = quire_uffd_protect(l, l->arena, l->arena_bytes >> PAGE_SHIFT, true);
         for (uint32_t i = 0; !failed && i < c->count; i++)
                 if (c->row[i].kind != CHUNK_PLAIN)

@@ -273,7 +273,7 @@ void *quire_view_window(struct quire_linux *, quire_frame);
 long quire_view_map(const struct chunk *, int flags);
 long quire_view_watch(struct quire_linux *, const struct chunk *);
 enum quire_status quire_view_enter(struct quire_linux *, uint64_t, uint64_t, unsigned);
-enum quire_status quire_view_take(struct quire_linux *, uint64_t, uint64_t);
+bool quire_view_shown(struct quire_linux *, uint64_t, uint64_t);
 
 /* --- watch.c */
 enum quire_status quire_linux_delegate_watch(struct quire_mspace *, uint64_t, uint64_t);

@@ -202,7 +202,7 @@ static enum quire_status open_parts(struct quire_linux *l, char problem[256])
                 return st;
         open_watch(l);
         l->abilities.page_shift = PAGE_SHIFT;
-        l->abilities.write_protects = l->can & CAN_WP;
+        l->abilities.write_protects = true;
         l->abilities.va_end = VA_END;
         if (!l->setup.no_pagefile && !quire_pagefiles_open(l, problem))
                 return QUIRE_IO_ERROR;

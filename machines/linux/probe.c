@@ -47,7 +47,7 @@ static const struct entry entries[] = {
           "Linux 6.8" },
         { "write-protect", CAN_WP,
           "userfaultfd write protection",
-          "mprotect for a moment while a page leaves; what is shown counts as modified",
+          "mprotect, a mapping for each run of read-only pages",
           "Linux 5.7" },
         { "shared-stores", CAN_STORES,
           "memfd and minor faults",

@@ -126,9 +126,11 @@ long quire_view_map(const struct chunk *c, int flags)
 
 long quire_view_watch(struct quire_linux *l, const struct chunk *c)
 {
-        return quire_uffd_register(l->uffd, c->first, c->pages << PAGE_SHIFT,
-                                   UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
-                                           UFFDIO_REGISTER_MODE_WP);
+        unsigned modes = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR;
+
+        if (l->can & CAN_WP)
+                modes |= UFFDIO_REGISTER_MODE_WP;
+        return quire_uffd_register(l->uffd, c->first, c->pages << PAGE_SHIFT, modes);
 }
 
 enum quire_status quire_view_enter(struct quire_linux *l, uint64_t va, uint64_t pages,
@@ -136,7 +138,7 @@ enum quire_status quire_view_enter(struct quire_linux *l, uint64_t va, uint64_t 
 {
         for (uint64_t i = 0; i < pages; i++) {
                 uint64_t at = va + (i << PAGE_SHIFT);
-                if (quire_uffd_continue(l, at, !(access & QUIRE_W))) {
+                if (quire_uffd_continue(l, at, !(access & QUIRE_W) && l->can & CAN_WP)) {
                         if (i)
                                 (void)sys_madvise(va, i << PAGE_SHIFT, MADV_DONTNEED);
                         return QUIRE_NO_MEMORY;
@@ -146,7 +148,7 @@ enum quire_status quire_view_enter(struct quire_linux *l, uint64_t va, uint64_t 
 }
 
 /* Is every page of the range translated? */
-static bool all_shown(struct quire_linux *l, uint64_t va, uint64_t pages)
+bool quire_view_shown(struct quire_linux *l, uint64_t va, uint64_t pages)
 {
         uint64_t entry[QUIRE_RUN_MAX];
         long bytes = (long)(pages * sizeof(*entry));
@@ -160,12 +162,4 @@ static bool all_shown(struct quire_linux *l, uint64_t va, uint64_t pages)
                 if (!(entry[i] & PAGEMAP_PRESENT))
                         return false;
         return true;
-}
-
-enum quire_status quire_view_take(struct quire_linux *l, uint64_t va, uint64_t pages)
-{
-        if (!all_shown(l, va, pages))
-                return QUIRE_NOT_PRESENT;
-        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
-        return QUIRE_OK;
 }

@@ -45,7 +45,9 @@ static void restore_page(struct quire_linux *l, uint64_t va)
         for (unsigned i = 0; i < l->threads.bars; i++)
                 if (l->threads.bar[i].out.va >> PAGE_SHIFT == va >> PAGE_SHIFT)
                         return;
-        if (sys_mprotect(va & ~(PAGE - 1), PAGE, PROT_READ | PROT_WRITE))
+        /* Where mappings protect pages from writing, who may write is asked anew. */
+        if (sys_mprotect(va & ~(PAGE - 1), PAGE,
+                         PROT_READ | (l->can & CAN_WP ? PROT_WRITE : 0)))
                 quire_linux_stop(l, "a barred page can not be opened again");
 }
 
