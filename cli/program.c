@@ -31,13 +31,14 @@ static int refuse(struct quire_program *out, int status, const char *format, ...
         return status;
 }
 
-/* Can this file be executed?  0, or the errno that says why not. */
-static int executable(const char *path)
+/* Can this file be executed?  0, or the errno that says why not.  In a folder that
+ * can not be searched nothing is found. */
+static int executable(const char *path, bool searching)
 {
         struct stat st;
 
         if (stat(path, &st) < 0)
-                return errno;
+                return searching && errno == EACCES ? ENOENT : errno;
         if (S_ISDIR(st.st_mode))
                 return EISDIR;
         if (!S_ISREG(st.st_mode))
@@ -53,13 +54,13 @@ static int refuse_path(struct quire_program *out, const char *name, int error)
                       "can not run %s: %s", name, strerror(error));
 }
 
-/* Search as execvp does: go on past what can not be executed, remember why. */
+/* Search as a shell does: go on past what can not be executed, remember why. */
 static int search(const char *name, const char *search_path, struct quire_program *out)
 {
         int kept = ENOENT;
 
         if (!*name || strchr(name, '/')) {
-                kept = executable(*name ? name : "");
+                kept = executable(name, false);
                 if ((size_t)snprintf(out->path, sizeof(out->path), "%s", name)
                     >= sizeof(out->path))
                         kept = ENAMETOOLONG;
@@ -69,7 +70,7 @@ static int search(const char *name, const char *search_path, struct quire_progra
                 size_t length = strcspn(p, ":");
                 int wrote = snprintf(out->path, sizeof(out->path), "%.*s/%s",
                                      length ? (int)length : 1, length ? p : ".", name);
-                int error = (size_t)wrote < sizeof(out->path) ? executable(out->path)
+                int error = (size_t)wrote < sizeof(out->path) ? executable(out->path, true)
                                                               : ENAMETOOLONG;
 
                 if (!error)
@@ -191,7 +192,7 @@ static int check_script(const char *path, char *line, const char *search_path, i
         if (!split_script(line, &interpreter, &argument))
                 return refuse(out, QUIRE_EXIT_CANNOT,
                               "can not run %s: its #! line names no interpreter", path);
-        error = executable(interpreter);
+        error = executable(interpreter, false);
         if (error)
                 return refuse(out, QUIRE_EXIT_CANNOT, "can not run %s: its interpreter %s: %s",
                               path, interpreter, strerror(error));

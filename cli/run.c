@@ -10,6 +10,7 @@
 #include "place.h"
 #include "watch.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -78,6 +79,41 @@ static int open_outputs(struct run *r)
         return status;
 }
 
+/* Open Quire as the agent will, in a process that ends again: too small a budget,
+ * a machine that forbids what was asked for.  Its reasons are better than ours. */
+static int try_options(const struct run *r)
+{
+        const struct quire_process_options o = {
+                .memory = r->options.memory, .pagefile = r->pagefile.directory,
+                .pagefile_size = r->options.pagefile_size, .policy = r->options.policy,
+                .faults = r->options.faults,
+        };
+        struct quire_process *process;
+        enum quire_status answer;
+        struct sigaction normal = { .sa_handler = SIG_DFL }, before;
+        int status = 0;
+        pid_t pid;
+
+        sigaction(SIGCHLD, &normal, &before);      /* ignored: nothing to wait for */
+        pid = fork();
+        if (pid == 0) {
+                answer = quire_process_open(&o, &process);
+                if (answer != QUIRE_OK)
+                        status = quire_cli_complain(answer == QUIRE_INVALID ? QUIRE_EXIT_BAD
+                                                    : QUIRE_EXIT_FAILED, "%s",
+                                                    quire_process_problem());
+                _exit(status);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) != pid)
+                return quire_cli_complain(QUIRE_EXIT_FAILED, "fork: %s", strerror(errno));
+        sigaction(SIGCHLD, &before, NULL);
+        if (!WIFEXITED(status))
+                return quire_cli_complain(QUIRE_EXIT_FAILED,
+                                          "Quire does not start on this machine (%s)",
+                                          strsignal(WTERMSIG(status)));
+        return WEXITSTATUS(status);
+}
+
 static int check(struct run *r)
 {
         struct quire_run_options *o = &r->options;
@@ -97,37 +133,6 @@ static int check(struct run *r)
         if (!status)
                 status = try_options(r);
         return status ? status : open_outputs(r);
-}
-
-/* Open Quire as the agent will, in a process that ends again: too small a budget,
- * a machine that forbids what was asked for.  Its reasons are better than ours. */
-static int try_options(const struct run *r)
-{
-        const struct quire_process_options o = {
-                .memory = r->options.memory, .pagefile = r->pagefile.directory,
-                .pagefile_size = r->options.pagefile_size, .policy = r->options.policy,
-                .faults = r->options.faults,
-        };
-        struct quire_process *process;
-        enum quire_status answer;
-        int status = 0;
-        pid_t pid = fork();
-
-        if (pid == 0) {
-                answer = quire_process_open(&o, &process);
-                if (answer != QUIRE_OK)
-                        status = quire_cli_complain(answer == QUIRE_INVALID ? QUIRE_EXIT_BAD
-                                                    : QUIRE_EXIT_FAILED, "%s",
-                                                    quire_process_problem());
-                _exit(status);
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) != pid)
-                return quire_cli_complain(QUIRE_EXIT_FAILED, "fork: %s", strerror(errno));
-        if (!WIFEXITED(status))
-                return quire_cli_complain(QUIRE_EXIT_FAILED,
-                                          "Quire does not start on this machine (%s)",
-                                          strsignal(WTERMSIG(status)));
-        return WEXITSTATUS(status);
 }
 
 static int share_files(struct run *r)

@@ -118,6 +118,9 @@ def test_program_is_not_there(folder):
     refused(127, 'not found in PATH', 'run', '--', 'no-such-program')
     refused(127, 'No such file', 'run', '--', f'{folder}/nothing')
     refused(127, 'not found in PATH', 'run', '--', 'true', env={'PATH': folder})
+    os.mkdir(f'{folder}/closed', 0)
+    refused(127, 'not found in PATH', 'run', '--', 'no-such-program',
+            env={'PATH': f'{folder}/closed:/bin'}, before=NOBODY if ROOT else [])
     script = make_executable(f'{folder}/script', b'#!/usr/bin/env no-such-program\n')
     refused(127, 'no-such-program is not found', 'run', '--', script)
 
@@ -288,7 +291,7 @@ def test_signal_state_is_inherited(folder):
 CATCH = '''
 import os, signal, sys
 def caught(number, frame):
-    print('caught', number, flush=True)
+    print(f'caught {number}', flush=True)
     os._exit(40)
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT, signal.SIGWINCH):
     signal.signal(number, caught)
@@ -366,23 +369,43 @@ def test_interrupt_of_the_terminal(folder):
     os.close(terminal)
 
 
-def test_stop_of_the_terminal(folder):
-    """^Z stops both, SIGCONT to the group continues both."""
-    pid, terminal = in_terminal([QUIRE, 'run', '--', sys.executable, '-c', CATCH])
+# A small shell with job control: runs its arguments as a job in the foreground,
+# says how the job stopped, brings it back, and says how it ended.
+SHELL = '''
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+job = os.fork()
+if job == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.argv[1], sys.argv[1:])
+status = os.waitpid(job, os.WUNTRACED)[1]
+os.tcsetpgrp(0, os.getpid())
+print('stopped by', os.WSTOPSIG(status) if os.WIFSTOPPED(status) else None, flush=True)
+os.tcsetpgrp(0, job)
+os.killpg(job, signal.SIGCONT)
+print('continued', flush=True)
+status = os.waitpid(job, 0)[1]
+print('ended with', os.waitstatus_to_exitcode(status), flush=True)
+'''
+
+
+def test_job_control(folder):
+    """^Z stops the program and the command, `fg' continues both, ^C reaches it."""
+    pid, terminal = in_terminal([sys.executable, '-c', SHELL, QUIRE, 'run', '--', sys.executable,
+                                 '-c', CATCH])
     text = read_until(terminal, b'\n')
     program = int(text.split()[1])
     os.write(terminal, b'\x1a')
-    # (A stop of the leader of an orphaned group is ignored by the kernel: the
-    # group here is its session's only one, so stop it as a shell's `kill' would.)
-    os.kill(program, signal.SIGSTOP)
-    os.kill(pid, signal.SIGSTOP)
-    _, status = os.waitpid(pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status), status
-    os.killpg(pid, signal.SIGCONT)
-    os.kill(pid, signal.SIGUSR1)
-    read_until(terminal, b'caught 10')
-    equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 40)
+    read_until(terminal, f'stopped by {int(signal.SIGTSTP)}'.encode())
+    read_until(terminal, b'continued')
+    os.write(terminal, b'\x03')
+    text = read_until(terminal, b'ended with 40')
+    equal(text.count(b'caught 2'), 1, text)
+    os.waitpid(pid, 0)
     os.close(terminal)
+    assert gone(program)
 
 
 # ------------------------------------------------------------------- reporting
