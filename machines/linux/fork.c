@@ -36,9 +36,11 @@
 
 static void close_end(int *fd)
 {
-        if (*fd >= 0)
-                (void)sys_close(*fd);
-        *fd = -1;
+        int old = LOAD(fd);
+
+        STORE(fd, -1);
+        if (old >= 0)
+                (void)sys_close(old);
 }
 
 /* A writing end for the child to hold: of the pipe there is, or a new one. */
@@ -51,7 +53,7 @@ static void open_witness(struct quire_process *p)
                 (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", p->children);
                 p->witness = (int)sys_open(path, O_WRONLY | O_CLOEXEC, 0);
         } else if (!sys_call3(SYS_pipe2, sys_address(ends), O_CLOEXEC, 0)) {
-                p->children = quire_descriptor_raise(p->l, ends[0]);
+                STORE(&p->children, quire_descriptor_raise(p->l, ends[0]));
                 p->witness = quire_descriptor_raise(p->l, ends[1]);
         }
         /* Without /proc, or without a descriptor left, nobody will tell. */
