@@ -19,6 +19,7 @@
 #include <fcntl.h>
 
 #define ALWAYS 0u
+#define STUCK 100u
 
 /* Move a descriptor of ours out of the program's way. */
 int quire_descriptor_raise(const struct quire_linux *l, int fd)
@@ -164,21 +165,37 @@ long quire_uffd_watch_over(struct quire_linux *l, uint64_t va, uint64_t bytes)
                                    (l->can & CAN_WP ? UFFDIO_REGISTER_MODE_WP : ALWAYS));
 }
 
+/*
+ * One ioctl acts inside one mapping only, and neighbours that look alike may be
+ * two: mapped at different times, or split and never joined.  A run that the
+ * kernel refuses as such goes on page by page.
+ */
+static bool crosses_mappings(long failed, uint64_t *piece)
+{
+        if ((failed != -ENOENT && failed != -EINVAL) || *piece == 1)
+                return false;
+        *piece = 1;
+        return true;
+}
+
 long quire_uffd_copy(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t pages, bool wp,
                      uint64_t *done)
 {
+        uint64_t piece = pages;
+
         *done = 0;
         while (*done < pages) {
+                uint64_t n = pages - *done < piece ? pages - *done : piece;
                 struct uffdio_copy c = {
                         .dst = to + (*done << PAGE_SHIFT),
                         .src = from + (*done << PAGE_SHIFT),
-                        .len = (pages - *done) << PAGE_SHIFT,
+                        .len = n << PAGE_SHIFT,
                         .mode = UFFDIO_COPY_MODE_DONTWAKE | (wp ? UFFDIO_COPY_MODE_WP : ALWAYS),
                 };
                 long failed = sys_ioctl(l->uffd, UFFDIO_COPY, &c);
                 if (c.copy > 0)
                         *done += (uint64_t)c.copy >> PAGE_SHIFT;
-                if (failed && failed != -EAGAIN)
+                if (failed && failed != -EAGAIN && !crosses_mappings(failed, &piece))
                         return failed;
         }
         return 0;
@@ -187,14 +204,16 @@ long quire_uffd_copy(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t
 long quire_uffd_move(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t pages,
                      uint64_t *done)
 {
+        uint64_t piece = pages;
         unsigned stuck = 0;
 
         *done = 0;
         while (*done < pages) {
+                uint64_t n = pages - *done < piece ? pages - *done : piece;
                 struct uffdio_move m = {
                         .dst = to + (*done << PAGE_SHIFT),
                         .src = from + (*done << PAGE_SHIFT),
-                        .len = (pages - *done) << PAGE_SHIFT,
+                        .len = n << PAGE_SHIFT,
                         .mode = UFFDIO_MOVE_MODE_DONTWAKE,
                 };
                 long failed = sys_ioctl(l->uffd, UFFDIO_MOVE, &m);
@@ -202,9 +221,11 @@ long quire_uffd_move(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t
                         *done += (uint64_t)m.move >> PAGE_SHIFT;
                         stuck = 0;
                 }
+                if (!failed || crosses_mappings(failed, &piece))
+                        continue;
                 /* A page the kernel itself is busy with answers EAGAIN for a
                  * moment, one that is pinned or shared EBUSY for good. */
-                if (failed && (failed != -EAGAIN || ++stuck > 100))
+                if (failed != -EAGAIN || ++stuck > STUCK)
                         return failed == -EAGAIN ? -EBUSY : failed;
         }
         return 0;

@@ -423,6 +423,39 @@ static void test_L_runs_of_frames_enter_and_leave(void)
         each_variant(runs);
 }
 
+/* Neighbours that were mapped and used apart are two mappings to the kernel. */
+static void across(void)
+{
+        struct rig r = open_rig();
+        uint64_t first = tiny_elsewhere(16);
+        volatile uint64_t *at = (uint64_t *)(uintptr_t)first;
+        quire_frame frames[16];
+
+        REQUIRE(!M->reserve(r.s, first, 8, NULL, 0, NULL));
+        REQUIRE(!M->reserve(r.s, first + 8 * TINY_PAGE, 8, NULL, 0, NULL));
+        fill_frames(&r, frames, 16, 200);
+        REQUIRE(!M->enter(r.s, first + 9 * TINY_PAGE, 1, frames + 9, QUIRE_R | QUIRE_W));
+        REQUIRE(!M->enter(r.s, first + TINY_PAGE, 1, frames + 1, QUIRE_R | QUIRE_W));
+        REQUIRE(!M->take(r.s, first + TINY_PAGE, 1, frames + 1));
+        REQUIRE(!M->take(r.s, first + 9 * TINY_PAGE, 1, frames + 9));
+        for (unsigned access = QUIRE_R; access <= (QUIRE_R | QUIRE_W); access += QUIRE_W) {
+                REQUIRE(!M->enter(r.s, first, 16, frames, access));
+                M->protect(r.s, first, 16, QUIRE_R);
+                for (unsigned i = 0; i < 16; i++)
+                        CHECK_EQ(at[i * 512], 200 + i);
+                REQUIRE(!M->take(r.s, first, 16, frames));
+        }
+        for (unsigned i = 0; i < 16; i++)
+                M->frame_free(r.m, frames[i]);
+        M->release(r.s, first, 16);
+        close_rig(&r);
+}
+
+static void test_L_runs_cross_mappings(void)
+{
+        each_variant(across);
+}
+
 /* M3: a hole in the middle, and nothing has changed. */
 static void holes(void)
 {
@@ -693,6 +726,7 @@ int main(int argc, char **argv)
         RUN(test_L_a_denied_access_ends_as_without_quire);
         RUN(test_L_system_calls_touch_absent_and_denied_pages);
         RUN(test_L_runs_of_frames_enter_and_leave);
+        RUN(test_L_runs_cross_mappings);
         RUN(test_L_a_call_that_fails_changes_nothing);
         RUN(test_L_zeroed_frames_read_as_zeroes);
         RUN(test_L_obstacles_are_named);
