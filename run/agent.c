@@ -69,6 +69,12 @@ _Noreturn void quire_agent_fail(const char *what, const char *detail)
         __builtin_unreachable();
 }
 
+static void helper_started(void *context)
+{
+        (void)context;
+        quire_block_helper();
+}
+
 static void say(void *context, const char *line)
 {
         (void)context;
@@ -142,6 +148,7 @@ static void open_quire(uint64_t memory)
                 .caller_handles_signals = true,
                 .event = quire_report_event,
                 .say = say,
+                .thread_started = helper_started,
                 .fd_floor = quire_files_floor(),
         };
 
@@ -197,14 +204,14 @@ __attribute__((constructor)) static void begin(void)
         if (!memory)
                 return;
         quire_agent.pid = raw_getpid();
-        quire_share_before();
-        open_quire(memory);
-        quire_share_after();
-        quire_memory_open();
         if (!quire_block_open() || !(t = quire_block_take()))
                 quire_agent_fail("no address space is left for the agent",
                                  "raise the limit of virtual memory (ulimit -v)");
         t->tid = raw_gettid();
+        quire_share_before();
+        open_quire(memory);
+        quire_share_after();
+        quire_memory_open();
         quire_report_open(getenv(QUIRE_ENV_STATS), getenv(QUIRE_ENV_TRACE));
         note_abilities();
         open_mask(t);

@@ -132,6 +132,7 @@ struct quire_thread {
         struct quire_call call;      /* [o]; layout.h knows where it is */
         uint8_t selector;            /* [o] read by the kernel */
         bool borrowed;               /* [I] a vfork child: the memory is its parent's */
+        bool helper;                 /* [I] a thread of Quire's own: block.c */
         bool exec_pending;           /* [o] an execve was let through */
         bool clear_handlers;         /* [o] threads.c: what the child does first */
         uint32_t index;              /* [I] of the block */
@@ -198,6 +199,7 @@ void quire_block_forked(struct quire_thread *mine);
 uint64_t quire_block_top(const struct quire_thread *);
 bool quire_block_owns(uint64_t va);
 int quire_block_arm(struct quire_thread *);
+void quire_block_helper(void);
 uint64_t quire_block_restorer(void);
 uint64_t quire_block_bytes(void);
 /* Another thread's record, for walking all of them; null: not in use. */

@@ -24,6 +24,7 @@
 #define PR_SYS_DISPATCH_ON 1
 #endif
 
+#define SETXID 33                      /* the C library's own signal */
 #define BLOCKS_MOST 32768u
 #define BLOCKS_LEAST 64u
 
@@ -161,15 +162,20 @@ uint64_t quire_block_restorer(void)
         return base + (uint64_t)(quire_code_restore - quire_code_begin);
 }
 
+static stack_t stack_of(const struct quire_thread *t)
+{
+        return (stack_t){
+                .ss_sp = raw_pointer(block_address(t->index) + QUIRE_BLOCK_STACK),
+                .ss_size = QUIRE_BLOCK_BYTES - QUIRE_BLOCK_STACK,
+        };
+}
+
 /* From here on the calling thread's system calls are dispatched while its
  * selector says so, and its signals arrive on its block's stack.  A negative
  * errno: this kernel does not have it. */
 int quire_block_arm(struct quire_thread *t)
 {
-        stack_t stack = {
-                .ss_sp = raw_pointer(block_address(t->index) + QUIRE_BLOCK_STACK),
-                .ss_size = QUIRE_BLOCK_BYTES - QUIRE_BLOCK_STACK,
-        };
+        stack_t stack = stack_of(t);
         long failed = raw3(SYS_sigaltstack, raw_address(&stack), 0, 0);
 
         /* A child that was begun on this very stack is told that it can not
@@ -178,6 +184,23 @@ int quire_block_arm(struct quire_thread *t)
                 return (int)failed;
         return (int)raw6(SYS_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, base,
                          (uint64_t)blocks * QUIRE_BLOCK_BYTES, raw_address(&t->selector), 0);
+}
+
+/* A thread of Quire's own, which makes its system calls itself.  The C library
+ * knows it and may signal it (to change the user of all threads): that arrives
+ * on a stack of ours like any other signal, and what the handler's frame gives
+ * back as the signal stack has to be this one. */
+void quire_block_helper(void)
+{
+        struct quire_thread *t = quire_block_take();
+        uint64_t setxid = raw_signal_bit(SETXID);
+
+        if (!t)
+                return;
+        t->helper = t->borrowed = true;
+        t->altstack = stack_of(t);
+        (void)raw3(SYS_sigaltstack, raw_address(&t->altstack), 0, 0);
+        (void)raw_sigmask(SIG_UNBLOCK, &setxid, NULL);
 }
 
 /* What the blocks take at most, for share.c. */

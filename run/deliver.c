@@ -98,7 +98,8 @@ static uint64_t place_frame(const struct quire_thread *t, const ucontext_t *uc,
 {
         uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP] - RED_ZONE;
 
-        if (act->flags & SA_ONSTACK && t->altstack.ss_size && !quire_signals_on_stack(t, sp))
+        if (act->flags & SA_ONSTACK && t->altstack.ss_size && !t->helper &&
+            !quire_signals_on_stack(t, sp))
                 sp = raw_address(t->altstack.ss_sp) + t->altstack.ss_size;
         *state = (sp - bytes) & ~(uint64_t)63;
         return ((*state - sizeof(struct frame)) & ~(uint64_t)15) - 8;

@@ -82,13 +82,21 @@ void quire_signals_forked(void)
         drop_lock();
 }
 
-/* The agent's own three.  What they were is what the program believes. */
+/* The agent's own three, and whatever was given a handler before the program
+ * began (the C library has one for its threads).  What they were is what the
+ * program believes. */
 void quire_signals_open(void)
 {
-        static const int kept[] = { SIGSYS, SIGBUS, SIGSEGV };
+        struct raw_action now;
 
-        for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-                (void)install(kept[i], 0, &program[kept[i]]);
+        for (int sig = 1; sig <= SIGNALS; sig++) {
+                if (raw_sigaction(sig, NULL, &now))
+                        continue;
+                if (!is_kept(sig) && !is_function(now.handler))
+                        continue;
+                program[sig] = now;
+                (void)install(sig, now.flags, NULL);
+        }
 }
 
 struct raw_action quire_signals_program(int sig)

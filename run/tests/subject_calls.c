@@ -86,11 +86,16 @@ static int run_files(void)
         subject_say("name too long %d", error(open(area + 20 * PAGE, O_RDONLY)));
         area[20 * PAGE + 4000] = 0;
         subject_say("not found %d", error(open(subject_cold(area + 20 * PAGE, PAGE), O_RDONLY)));
-        DIR *d = opendir("/proc/self/task");
-        int entries = 0;
+        DIR *d = opendir("/usr/lib");
+        int entries = 0, again = 0;
         while (d && readdir(d))
                 entries++;
-        subject_say("entries %d", entries);
+        long got = 0;
+        int dir = open("/usr/lib", O_RDONLY | O_DIRECTORY);
+        while ((got = syscall(SYS_getdents64, dir, cold(15), 300)) > 0)
+                for (long at = 0; at < got; again++)
+                        at += ((struct dirent *)(area + 15 * PAGE + at))->d_reclen;
+        subject_say("entries %d twice %d", entries, entries == again);
         return 0;
 }
 

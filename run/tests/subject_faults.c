@@ -145,7 +145,7 @@ static int run_overflow(void)
         setrlimit(RLIMIT_STACK, &small);
         sigaltstack(&s, NULL);
         install(SIGSEGV, overflowed, SA_ONSTACK);
-        for (int i = 0; i < 3; i++)
+        for (volatile int i = 0; i < 3; i++)
                 if (!sigsetjmp(out, 1))
                         subject_say("depth %d", deeper(0));
         subject_say("recovered");
@@ -174,7 +174,9 @@ static void die_segv(void)
 
 static void die_null(void)
 {
-        *(volatile char *)8 = 1;
+        volatile uintptr_t nowhere = 8;
+
+        *(volatile char *)nowhere = 1;
 }
 
 static void die_abort(void)

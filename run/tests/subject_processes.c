@@ -201,8 +201,8 @@ static int run_spawn(void)
         posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
         signal(SIGUSR1, fork_here);
         int r = posix_spawn(&pid, "/bin/sh", &actions, &attr, argv, environ);
-        subject_say("spawn %d", r);
         subject_wait("spawned", pid);
+        subject_say("spawn %d", r);
         r = posix_spawnp(&pid, "no-such-program-at-all", NULL, NULL, none, environ);
         subject_say("spawn %d", r);
         struct sigaction old;

@@ -340,6 +340,19 @@ static int run_thread_signal(void)
         return 0;
 }
 
+/* The C library lets every thread change its user, by a signal to each. */
+static int run_users(void)
+{
+        pthread_t t;
+
+        pthread_create(&t, NULL, signalled, NULL);
+        int r = setuid(getuid());
+        ticks = 1;
+        pthread_join(t, NULL);
+        subject_say("setuid %d", r);
+        return 0;
+}
+
 /* A fork in the midst of threads that allocate and write. */
 static void *busy(void *arg)
 {
@@ -378,5 +391,6 @@ const struct subject_case subject_threads[] = {
         { "thread-heap-stack", run_heap_stack }, { "thread-coroutine", run_coroutine },
         { "thread-main-exits", run_main_exits }, { "thread-exits", run_thread_exits },
         { "thread-signal", run_thread_signal },  { "thread-fork", run_fork_among },
+        { "thread-users", run_users },
         { NULL, NULL },
 };
