@@ -37,6 +37,7 @@ struct drive_options {
         uint64_t seed;               /* of the simulated host's order of things */
         bool slow_io;                /* simulated: transfers finish later, out of order */
         unsigned preempt_percent;    /* simulated: how often an unlock changes threads */
+        unsigned spurious_percent;   /* simulator: how often an allowed access faults first */
         bool audit;                  /* quire_config.audit */
         /* Simulated machines without an ability; all have it otherwise. */
         bool no_plain, no_harvest, no_write_protect;

@@ -18,7 +18,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .forget = forget ? (unsigned)strtoul(forget, NULL, 0) : 0,
         };
 
-        return o->page_shift && o->page_shift != 12 ? NULL : quire_x86_open(&options);
+        return quire_x86_open(&options);
 }
 
 static void close_machine(void *machine)
@@ -52,6 +52,8 @@ static const struct simulated_kind x86_kind = {
 
 static enum quire_status open_x86(const struct drive_options *options, struct drive **out)
 {
+        if (options->page_shift && options->page_shift != 12)
+                return QUIRE_UNSUPPORTED;
         return simulated_open(&x86_kind, options, out);
 }
 

@@ -30,7 +30,7 @@ static bool open_plainest(struct rig *rig, uint64_t seed)
                             (struct quire_sim_options){ 0 });
 }
 
-/* Threads change at every second unlock, and resolved faults are reported. */
+/* Threads change at every second unlock. */
 static bool open_restless(struct rig *rig, uint64_t seed)
 {
         return open_variant(rig, &(struct quire_sim_host_options){ .seed = seed | 1,
