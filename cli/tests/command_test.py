@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import stat
@@ -107,8 +108,7 @@ def test_budget_too_small_says_the_least(folder):
         refused(2, 'memory: .* the least is [0-9]+ [KM]iB', 'run', '--memory', value, 'true')
     line = quire('run', '--memory', '4K', 'true').stderr
     number, unit = re.search(r'([0-9]+) ([KM]iB)$', line).groups()
-    equal(quire('run', '--memory', number + unit, '--', sys.executable, '-c', 'print(5)').stdout,
-          '5\n')
+    equal(quire('run', '--memory', number + unit, '--', 'echo', '5').stdout, '5\n')
     refused(2, 'the least is', 'run', '--memory', str(int(number) - 4) + unit, 'true')
 
 
@@ -336,37 +336,46 @@ def test_killing_the_command_kills_the_program(folder):
         time.sleep(0.01)
 
 
-def in_terminal(words):
-    """Start in the foreground of a new terminal; returns pid and terminal."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        try:
-            os.execv(words[0], words)
-        finally:
-            os._exit(99)
-    return pid, terminal
+class Terminal:
+    """A program in the foreground of a new terminal."""
 
+    def __init__(self, *words):
+        self.text = b''
+        self.pid, self.file = pty.fork()
+        if self.pid == 0:
+            try:
+                os.execv(words[0], words)
+            finally:
+                os._exit(99)
 
-def read_until(terminal, word):
-    text = b''
-    while word not in text:
-        got = os.read(terminal, 4096)
-        if not got:
-            raise AssertionError(f'{word!r} did not come in {text!r}')
-        text += got
-    return text
+    def read_until(self, word):
+        """What came up to the end of the word; what came after it stays."""
+        end = time.monotonic() + PATIENCE
+        while word not in self.text:
+            if not select.select([self.file], [], [], end - time.monotonic())[0]:
+                raise AssertionError(f'{word!r} did not come in time in {self.text!r}')
+            self.text += os.read(self.file, 4096)
+        at = self.text.index(word) + len(word)
+        before, self.text = self.text[:at], self.text[at:]
+        return before
+
+    def type(self, keys):
+        os.write(self.file, keys)
+
+    def wait(self):
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.file)
+        return status
 
 
 def test_interrupt_of_the_terminal(folder):
     """^C reaches the program once, and the command stays to report."""
-    pid, terminal = in_terminal([QUIRE, 'run', '--report', 'text', '--', sys.executable, '-c',
-                                 CATCH])
-    read_until(terminal, b'ready')
-    os.write(terminal, b'\x03')
-    text = read_until(terminal, b'after ')
+    terminal = Terminal(QUIRE, 'run', '--report', 'text', '--', sys.executable, '-c', CATCH)
+    terminal.read_until(b'ready')
+    terminal.type(b'\x03')
+    text = terminal.read_until(b'after ')
     equal(text.count(b'caught 2'), 1, text)
-    equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 40)
-    os.close(terminal)
+    equal(terminal.wait(), 40)
 
 
 # A small shell with job control: runs its arguments as a job in the foreground,
@@ -393,18 +402,16 @@ print('ended with', os.waitstatus_to_exitcode(status), flush=True)
 
 def test_job_control(folder):
     """^Z stops the program and the command, `fg' continues both, ^C reaches it."""
-    pid, terminal = in_terminal([sys.executable, '-c', SHELL, QUIRE, 'run', '--', sys.executable,
-                                 '-c', CATCH])
-    text = read_until(terminal, b'\n')
-    program = int(text.split()[1])
-    os.write(terminal, b'\x1a')
-    read_until(terminal, f'stopped by {int(signal.SIGTSTP)}'.encode())
-    read_until(terminal, b'continued')
-    os.write(terminal, b'\x03')
-    text = read_until(terminal, b'ended with 40')
+    terminal = Terminal(sys.executable, '-c', SHELL, QUIRE, 'run', '--', sys.executable, '-c',
+                        CATCH)
+    program = int(terminal.read_until(b'\n').split()[1])
+    terminal.type(b'\x1a')
+    terminal.read_until(f'stopped by {int(signal.SIGTSTP)}'.encode())
+    terminal.read_until(b'continued')
+    terminal.type(b'\x03')
+    text = terminal.read_until(b'ended with 40')
     equal(text.count(b'caught 2'), 1, text)
-    os.waitpid(pid, 0)
-    os.close(terminal)
+    terminal.wait()
     assert gone(program)
 
 
