@@ -26,15 +26,15 @@
 
 /* Sizes are decimal numbers of bytes.  Absent or empty: as the default says. */
 #define QUIRE_ENV_MEMORY        "QUIRE_RUN_MEMORY"         /* needed: budget of each process */
-#define QUIRE_ENV_PAGEFILE      "QUIRE_RUN_PAGEFILE"       /* a directory or a path; $TMPDIR, /tmp */
+#define QUIRE_ENV_PAGEFILE      "QUIRE_RUN_PAGEFILE"       /* folder or path; $TMPDIR, /tmp */
 #define QUIRE_ENV_PAGEFILE_SIZE "QUIRE_RUN_PAGEFILE_SIZE"  /* 0: as the disk allows */
-#define QUIRE_ENV_COMMIT_LIMIT  "QUIRE_RUN_COMMIT_LIMIT"   /* as quire_process_options.commit_limit */
+#define QUIRE_ENV_COMMIT_LIMIT  "QUIRE_RUN_COMMIT_LIMIT"   /* as in quire_process_options */
 #define QUIRE_ENV_POLICY        "QUIRE_RUN_POLICY"         /* "2q" */
 #define QUIRE_ENV_FAULTS        "QUIRE_RUN_FAULTS"         /* auto, inline, thread */
 #define QUIRE_ENV_TIER          "QUIRE_RUN_TIER"           /* percent of memory; 255: no tier */
 #define QUIRE_ENV_BUFFERED      "QUIRE_RUN_BUFFERED"       /* 1: no O_DIRECT */
 #define QUIRE_ENV_AUDIT         "QUIRE_RUN_AUDIT"          /* 1 */
-#define QUIRE_ENV_STATS         "QUIRE_RUN_STATS"          /* the report file; absent: none is kept */
+#define QUIRE_ENV_STATS         "QUIRE_RUN_STATS"          /* the report file; absent: none */
 #define QUIRE_ENV_TRACE         "QUIRE_RUN_TRACE"          /* the trace ring's file */
 /* Pid of the process that the command started.  When QUIRE_RUN_PAGEFILE names a
  * file, only that process uses it; every other one makes an unlinked file in
@@ -71,7 +71,7 @@ enum quire_stats_end {
 /* One measurement of where the process's anonymous memory lies. */
 struct quire_stats_share {
         uint64_t time;
-        uint64_t managed;       /* contents in managed pages: resident, compressed or in a pagefile */
+        uint64_t managed;       /* contents in managed pages, resident or not */
         uint64_t unmanaged;     /* other anonymous memory of the program, from smaps_rollup */
         uint64_t overhead;      /* anonymous memory of Quire itself, in neither of the two */
 };
@@ -119,7 +119,7 @@ struct quire_stats_entry {
         struct quire_counters counters;
         uint64_t latency_all[QUIRE_BUCKETS];
         uint64_t latency_hard[QUIRE_BUCKETS];
-        uint64_t mapped, mapped_peak;       /* virtual managed memory (brk area: as far as it grew) */
+        uint64_t mapped, mapped_peak;       /* virtual managed memory, now and at most */
         struct quire_stats_share peak;      /* where managed + unmanaged was the greatest */
         struct quire_stats_share last;
         uint64_t calls;                     /* system calls that the agent saw */

@@ -106,7 +106,8 @@ static void same_plain_and_under_the_agent(void)
         bool same = CHECK(!strcmp(plain.said, under.said));
         same = CHECK_EQ(plain.status, under.status) && same;
         if (!same)
-                fprintf(stderr, "--- plain\n%s--- under the agent\n%s---\n", plain.said, under.said);
+                fprintf(stderr, "--- plain\n%s--- under the agent\n%s---\n", plain.said,
+                        under.said);
 }
 
 static void needs_root(void)
