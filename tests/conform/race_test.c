@@ -149,6 +149,15 @@ static void hold_shared(struct actor *a)
                 quire_region_unhold(a->race->space, va, held);
 }
 
+/* A pagefile that has failed promises less. */
+static bool commit(struct race *r, uint64_t va, uint64_t bytes)
+{
+        enum quire_status st = quire_region_commit(r->space, va, bytes, QUIRE_R | QUIRE_W);
+
+        CHECK(st == QUIRE_OK || (r->failing && st == QUIRE_LIMIT));
+        return st == QUIRE_OK;
+}
+
 /* ------------------------------------------------------------------- doomed */
 
 /* A word there says in which life its store began; it may have ended in a later
@@ -191,10 +200,16 @@ static void live_and_die(struct actor *a)
         if (quire_region_reserve(r->space, &request, &va) != QUIRE_OK)
                 return;
         r->life++;
-        CHECK(quire_region_commit(r->space, va, request.bytes, QUIRE_R | QUIRE_W) == QUIRE_OK);
+        commit(r, va, request.bytes);
 }
 
 /* ---------------------------------------------------------------------- own */
+
+static void drop_own(struct actor *a)
+{
+        CHECK(quire_region_release(a->race->space, a->own, 0) == QUIRE_OK);
+        a->own = 0;
+}
 
 static void open_own(struct actor *a)
 {
@@ -204,8 +219,8 @@ static void open_own(struct actor *a)
                 a->own = 0;
                 return;
         }
-        CHECK(quire_region_commit(a->race->space, a->own, request.bytes, QUIRE_R | QUIRE_W) ==
-              QUIRE_OK);
+        if (!commit(a->race, a->own, request.bytes))
+                drop_own(a);
         memset(a->own_word, 0, sizeof a->own_word);
 }
 
@@ -241,8 +256,8 @@ static void change_own(struct actor *a)
                 break;
         case 1:
                 CHECK(quire_region_decommit(space, va, count * 4096) == QUIRE_OK);
-                CHECK(quire_region_commit(space, va, count * 4096, QUIRE_R | QUIRE_W) ==
-                      QUIRE_OK);
+                if (!commit(a->race, va, count * 4096))
+                        drop_own(a);
                 memset(a->own_word + first, 0, count * sizeof *a->own_word);
                 break;
         case 2:
@@ -251,8 +266,7 @@ static void change_own(struct actor *a)
                 a->own = st == QUIRE_OK ? to : a->own;
                 break;
         default:
-                CHECK(quire_region_release(space, a->own, 0) == QUIRE_OK);
-                a->own = 0;
+                drop_own(a);
         }
 }
 
@@ -326,6 +340,9 @@ static bool open_race(struct race *r, const struct driver *driver, uint64_t seed
         if (!CHECK(driver->open(&options, &r->drive) == QUIRE_OK))
                 return false;
         quire_sim_on_stop(driver->host(r->drive), tell_seed, r);
+        /* Failures that are reported, and pass: nothing may be lost. */
+        quire_sim_fail_how(driver->host(r->drive),
+                           seed & 2 ? QUIRE_SIM_IO_ERROR : QUIRE_SIM_IO_TORN);
         r->space = driver->space(r->drive);
         REQUIRE(quire_region_reserve(r->space, &request, &r->shared) == QUIRE_OK);
         REQUIRE(quire_region_commit(r->space, r->shared, request.bytes, QUIRE_R | QUIRE_W) ==
@@ -342,7 +359,7 @@ static void close_race(struct race *r, struct actor *actor)
         r->failing = false;
         quire_system_audit(r->driver->system(r->drive));
         for (unsigned n = 0; n < THREADS && !quire_test_state.bad; n++) {
-                for (unsigned page = 0; page < SHARED; page++)
+                for (unsigned page = 0; page < SHARED && !quire_test_state.bad; page++)
                         if (CHECK(touch(&actor[n], r->shared + page * 4096 + 8 * n, QUIRE_R,
                                         &word) == DRIVE_OK))
                                 CHECK_EQ(word, actor[n].word[page]);
