@@ -15,12 +15,14 @@
  */
 #include "core.h"
 
-/* In pages, with a budget of so many: what frames and pagefiles hold, write
- * buffers and room that only the tier may take not counted. */
+/* In pages, with a budget of so many: what frames and pagefiles hold.  Not counted
+ * are write buffers, room that only the tier may take, and, where pages come and
+ * go, a batch of them: a page that comes in needs a frame while it has its slot. */
 uint64_t quire_charge_limit_at(const struct quire_system *sys, uint64_t budget)
 {
         uint64_t room = quire_slots_capacity(sys);
-        uint64_t other = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+        uint64_t other = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom +
+                         (room ? quire_min(32, budget / 16) : 0);
         uint64_t frames = budget - quire_min(budget, other);
 
         if (sys->commit_limit)
