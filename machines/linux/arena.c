@@ -426,11 +426,13 @@ void quire_linux_release(struct quire_mspace *s, uint64_t va, uint64_t pages)
 
 /* ---------------------------------------------------------- open, close */
 
-/* How much address space one zone may ask for without starving the program. */
-static uint64_t zone_most(const struct quire_linux *l)
+/* How much address space one large mapping of ours may ask for without starving
+ * the program: of the limit that the process has (ulimit -v), or of memory where
+ * the kernel counts every private mapping as if it were used. */
+uint64_t quire_address_share(uint64_t memory)
 {
         struct rlimit limit;
-        uint64_t most = l->can & CAN_LARGE_ARENA ? ARENA_MOST : ARENA_LEAST;
+        uint64_t most = ARENA_MOST;
         char strict = '0';
         int fd = (int)sys_open("/proc/sys/vm/overcommit_memory", 0, 0);
 
@@ -438,9 +440,8 @@ static uint64_t zone_most(const struct quire_linux *l)
                 (void)sys_read(fd, &strict, 1);
                 (void)sys_close(fd);
         }
-        /* Strict accounting charges the whole of a private writable mapping. */
-        if (strict == '2' && most > l->setup.memory * 8)
-                most = l->setup.memory * 8;
+        if (strict == '2' && most > memory * 4)
+                most = memory * 4;
         if (!getrlimit(RLIMIT_AS, &limit) && limit.rlim_cur != RLIM_INFINITY &&
             most > limit.rlim_cur / 8)
                 most = limit.rlim_cur / 8;
@@ -460,7 +461,8 @@ static uint64_t map_zone(uint64_t most, enum chunk_kind kind, uint64_t *bytes)
 
 enum quire_status quire_arena_open(struct quire_linux *l)
 {
-        uint64_t most = zone_most(l);
+        uint64_t most = l->can & CAN_LARGE_ARENA ? quire_address_share(l->setup.memory)
+                                                 : ARENA_LEAST;
 
         l->arena = map_zone(most, CHUNK_PAGED, &l->arena_bytes);
         l->plain = map_zone(most, CHUNK_PLAIN, &l->plain_bytes);

@@ -97,11 +97,14 @@ bool quire_linux_owns(const struct quire_linux *l, uint64_t va)
 
 static bool is_ours(const struct quire_linux *l, int sig, const siginfo_t *info, uint64_t va)
 {
-        if (info->si_code <= 0 || !LOAD(&l->space.owner))
-                return false;           /* sent by somebody, not raised by an access */
+        /* Not what somebody sent, nor broken memory, nor a protection key. */
+        if (!LOAD(&l->space.owner))
+                return false;
         if (sig == SIGBUS)
-                return quire_arena_paged(l, va);
-        return sig == SIGSEGV && (quire_arena_paged(l, va) || quire_arena_plain(l, va));
+                return info->si_code == BUS_ADRERR && quire_arena_paged(l, va);
+        if (sig != SIGSEGV || (info->si_code != SEGV_ACCERR && info->si_code != SEGV_MAPERR))
+                return false;
+        return quire_arena_paged(l, va) || quire_arena_plain(l, va);
 }
 
 enum quire_signal_result quire_linux_signal(struct quire_linux *l, int sig, siginfo_t *info,

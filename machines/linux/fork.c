@@ -49,11 +49,11 @@ static void open_witness(struct quire_process *p)
         char path[32];
         int ends[2];
 
-        if (p->children >= 0) {
-                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", p->children);
+        if (p->l->children >= 0) {
+                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", p->l->children);
                 p->witness = (int)sys_open(path, O_WRONLY | O_CLOEXEC, 0);
         } else if (!sys_call3(SYS_pipe2, sys_address(ends), O_CLOEXEC, 0)) {
-                STORE(&p->children, quire_descriptor_raise(p->l, ends[0]));
+                STORE(&p->l->children, quire_descriptor_raise(p->l, ends[0]));
                 p->witness = quire_descriptor_raise(p->l, ends[1]);
         }
         /* Without /proc, or without a descriptor left, nobody will tell. */
@@ -63,7 +63,7 @@ static void open_witness(struct quire_process *p)
 
 static bool readers_gone(const struct quire_process *p)
 {
-        struct pollfd fd = { .fd = p->children };
+        struct pollfd fd = { .fd = p->l->children };
 
         return fd.fd >= 0 && sys_call3(SYS_poll, sys_address(&fd), 1, 0) == 1 &&
                fd.revents & POLLHUP;
@@ -76,10 +76,10 @@ static void look_at_children(struct quire_linux *l)
 {
         struct quire_process *p = LOAD(&quire_process_current);
 
-        if (!p || p->l != l || LOAD(&p->children) < 0 || !quire_lock_try(&p->forks))
+        if (!p || p->l != l || LOAD(&p->l->children) < 0 || !quire_lock_try(&p->forks))
                 return;
         if (readers_gone(p)) {
-                close_end(&p->children);
+                close_end(&p->l->children);
                 if (!p->unwitnessed)
                         quire_pagefile_keep(p->system, false);
         }
@@ -127,7 +127,7 @@ static void hold_witness(struct quire_process *p)
         if (p->l->witnesses < WITNESSES && p->witness >= 0)
                 p->l->witness[p->l->witnesses++] = p->witness;
         p->witness = -1;
-        close_end(&p->children);
+        close_end(&p->l->children);
         p->unwitnessed = false;
 }
 
@@ -211,6 +211,5 @@ void quire_fork_open(struct quire_process *p)
 
 void quire_fork_close(struct quire_process *p)
 {
-        close_end(&p->children);
         close_end(&p->witness);
 }

@@ -78,7 +78,7 @@ struct lodging {
         uint64_t resident;           /* [L] bytes in use */
         void *free[LODGING_CLASSES]; /* [L] */
 };
-bool quire_lodging_open(struct lodging *);
+bool quire_lodging_open(struct lodging *, uint64_t most);
 void quire_lodging_close(struct lodging *);
 void *quire_lodging_alloc(struct lodging *, size_t bytes);
 void quire_lodging_free(struct lodging *, void *, size_t bytes);
@@ -190,6 +190,7 @@ struct quire_linux {
         unsigned files;                      /* [a] */
         struct quire_lock grow;              /* pagefiles that grow or open */
         struct ring *ring;                   /* [I] */
+        int children;                        /* [a] owner.h: reading end, or -1 */
         int witness[WITNESSES];              /* [I] ends of pipes, held for ancestors: fork.c */
         unsigned witnesses;                  /* [I] */
         void (*idle)(struct quire_linux *);  /* [I] fork.c: called now and then, no lock held */
@@ -227,6 +228,7 @@ void quire_uffd_wake(struct quire_linux *, uint64_t va);
 /* --- arena.c */
 enum quire_status quire_arena_open(struct quire_linux *);
 bool quire_arena_adopt(struct quire_linux *);
+uint64_t quire_address_share(uint64_t memory);
 void quire_arena_close(struct quire_linux *);
 uint64_t quire_piece_pages(const struct quire_linux *, uint64_t va, uint64_t pages);
 enum chunk_kind quire_zone_kind(const struct quire_linux *, uint64_t va);

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define MOST ((uint64_t)1 << 38)         /* of addresses */
 #define SMALL_RUN ((uint64_t)65536)
 #define RETURNED ((uint64_t)65536)       /* from this size free gives pages back */
 #define LARGE_CLASS 32u                  /* class of one page; above it, powers of two */
@@ -51,9 +52,9 @@ static unsigned size_class(size_t bytes, uint64_t *block)
         return LARGE_CLASS + power;
 }
 
-bool quire_lodging_open(struct lodging *g)
+bool quire_lodging_open(struct lodging *g, uint64_t most)
 {
-        for (uint64_t bytes = (uint64_t)1 << 38; bytes >= (uint64_t)1 << 24; bytes /= 2) {
+        for (uint64_t bytes = most < MOST ? most : MOST; bytes >= (uint64_t)1 << 24; bytes /= 2) {
                 long got = sys_mmap(0, bytes, PROT_READ | PROT_WRITE,
                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
                 if (got < 0)

@@ -85,7 +85,7 @@ uint64_t quire_linux_overhead(const struct quire_linux *l)
 
 unsigned quire_linux_descriptors(const struct quire_linux *l, int *out, unsigned room)
 {
-        const int one[] = { l->uffd, l->watch, l->pagemap, l->threads.wake,
+        const int one[] = { l->uffd, l->watch, l->pagemap, l->threads.wake, LOAD(&l->children),
                             quire_ring_descriptor(l) };
         unsigned n = 0;
 
@@ -217,7 +217,7 @@ enum quire_status quire_linux_open(const struct quire_linux_setup *setup,
         enum quire_status st;
 
         problem[0] = '\0';
-        if (quire_lodging_open(&lodging))
+        if (quire_lodging_open(&lodging, quire_address_share(setup->memory)))
                 l = quire_lodging_alloc(&lodging, sizeof(*l));
         if (!l)
                 return fail(problem, QUIRE_NO_MEMORY, "no address space for records");
@@ -226,7 +226,7 @@ enum quire_status quire_linux_open(const struct quire_linux_setup *setup,
         if (setup->hooks)
                 l->hooks = *setup->hooks;
         l->space.l = l;
-        l->uffd = l->watch = l->pagemap = l->threads.wake = -1;
+        l->uffd = l->watch = l->pagemap = l->threads.wake = l->children = -1;
         l->can = quire_linux_survey(CAN_ALL & ~quire_linux_disabled());
         st = open_parts(l, problem);
         if (st != QUIRE_OK) {
@@ -240,7 +240,7 @@ enum quire_status quire_linux_open(const struct quire_linux_setup *setup,
 void quire_linux_close(struct quire_linux *l)
 {
         struct lodging lodging = l->lodging;
-        const int one[] = { l->watch, l->pagemap, l->uffd };
+        const int one[] = { l->watch, l->pagemap, l->uffd, l->children };
 
         if (l->signals)
                 quire_signals_remove();

@@ -11,9 +11,8 @@ struct quire_process {
         struct quire_space *space;           /* [I] */
         uint64_t pagefile_size;              /* [I] */
         /* fork.c: children that may still read our pagefiles hold the other end
-         * of this pipe. */
+         * of a pipe. */
         struct quire_lock forks;             /* guards the three below */
-        int children;                        /* reading end, or -1: there are none */
         int witness;                         /* writing end, from prepare on; or -1 */
         bool unwitnessed;                    /* a child holds no end: keep slots for good */
         bool at_fork;                        /* [I] fork is ours to prepare for */

@@ -297,7 +297,9 @@ bool quire_pool_open(struct quire_linux *l)
         memset(p, 0, sizeof(*p));
         p->slack = slack < 2 * QUIRE_RUN_MAX ? 2 * QUIRE_RUN_MAX : slack;
         /* The budget may be raised later, up to what the machine has. */
-        if (ram > 0 && (uint64_t)ram > wanted && map_pool(l, (uint64_t)ram))
+        if (ram > 0 && (uint64_t)ram > wanted &&
+            (uint64_t)ram <= quire_address_share(l->setup.memory) >> (PAGE_SHIFT + 1) &&
+            map_pool(l, (uint64_t)ram))
                 return true;
         return map_pool(l, wanted + p->slack);
 }

@@ -54,7 +54,7 @@ static void test_L_records_are_zeroed_aligned_and_apart(void)
         static unsigned char *got[N][EACH];
         struct lodging g;
 
-        REQUIRE(quire_lodging_open(&g));
+        REQUIRE(quire_lodging_open(&g, UINT64_MAX));
         for (unsigned round = 0; round < 3; round++) {
                 for (unsigned i = 0; i < N; i++)
                         for (unsigned k = 0; k < EACH; k++) {

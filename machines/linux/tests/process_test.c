@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -677,6 +678,36 @@ static void test_L_bad_options_get_one_clear_line(void)
         quire_process_close(p);
 }
 
+static void open_in_little(void *argument)
+{
+        struct rlimit limit = { (rlim_t)1 << 30, (rlim_t)1 << 30 };
+        struct quire_process *p;
+
+        (void)argument;
+        setrlimit(RLIMIT_AS, &limit);
+        p = open_plainly();
+        uint64_t va = reserve(p, 8 * MEMORY / PG, QUIRE_PAGED, QUIRE_R | QUIRE_W);
+        for (uint64_t i = 0; i < 8 * MEMORY / PG; i++)
+                write_page(va, i, 0);
+        for (uint64_t i = 0; i < 8 * MEMORY / PG; i++)
+                if (!page_is(va, i, 0))
+                        _exit(1);
+        /* There is address space left for the program itself. */
+        void *own = malloc((size_t)256 << 20);
+        _exit(!own);
+}
+
+/* An eighth of ulimit -v for each thing that wants much. */
+static void test_L_a_limit_on_addresses_is_shared(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        CHECK_EQ(status_of(open_in_little, NULL), 0);
+#else
+        (void)open_in_little;
+        SKIP("a sanitizer wants all addresses");
+#endif
+}
+
 static void test_L_probe_lists_abilities_and_obeys_disable(void)
 {
         struct quire_ability all[64];
@@ -711,6 +742,7 @@ int main(int argc, char **argv)
         RUN(test_L_slots_kept_for_children_are_given_back);
         RUN(test_L_fork_amid_the_faults_of_others);
         RUN(test_L_bad_options_get_one_clear_line);
+        RUN(test_L_a_limit_on_addresses_is_shared);
         RUN(test_L_probe_lists_abilities_and_obeys_disable);
         return test_end();
 }
