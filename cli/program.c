@@ -194,8 +194,9 @@ static int check_script(const char *path, char *line, const char *search_path, i
                               "can not run %s: its #! line names no interpreter", path);
         error = executable(interpreter, false);
         if (error)
-                return refuse(out, QUIRE_EXIT_CANNOT, "can not run %s: its interpreter %s: %s",
-                              path, interpreter, strerror(error));
+                return refuse(out, error == ENOENT ? QUIRE_EXIT_NO_PROGRAM : QUIRE_EXIT_CANNOT,
+                              "can not run %s: its interpreter %s: %s", path, interpreter,
+                              strerror(error));
         status = check_image(interpreter, search_path, depth - 1, out);
         base = strrchr(interpreter, '/');
         if (status || !base || strcmp(base, "/env") != 0 || !*argument

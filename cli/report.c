@@ -123,7 +123,7 @@ static void write_paging(const struct quire_facts *f, const struct quire_totals 
             quire_text_count(c->pages_in).s);
         if (c->prefetched)
                 row(out, "  ahead", quire_text_size(c->prefetched * f->page).s,
-                    "brought in ahead of a fault, zeroes and compressed ones too");
+                    "of pages brought in ahead of a fault");
         if (t->tier_frames)
                 row(out, "compressed", quire_text_size(t->tier_frames * f->page).s,
                     "held %s at the peak (%.1f to 1)", quire_text_size(t->tier_pages * f->page).s,

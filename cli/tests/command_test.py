@@ -131,7 +131,7 @@ def test_program_can_not_be_executed(folder):
     refused(126, 'Permission denied', 'run', '--', f'{folder}/plain')
     refused(126, 'Permission denied', 'run', '--', 'plain', env={'PATH': folder})
     refused(126, 'Is a directory', 'run', '--', folder)
-    refused(126, 'interpreter /no/such', 'run', '--',
+    refused(127, 'interpreter /no/such', 'run', '--',
             make_executable(f'{folder}/script', b'#! /no/such\n'))
     refused(126, 'damaged', 'run', '--', make_executable(f'{folder}/short', b'\x7fELF\2\1\1'))
     loop = f'{folder}/loop'
@@ -289,7 +289,7 @@ def test_signal_state_is_inherited(folder):
 
 
 CATCH = '''
-import os, signal, sys
+import os, signal, sys, time
 def caught(number, frame):
     print(f'caught {number}', flush=True)
     os._exit(40)
@@ -297,7 +297,7 @@ for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT, sig
     signal.signal(number, caught)
 print('ready', os.getpid(), flush=True)
 while True:
-    signal.pause()
+    time.sleep(0.05)            # (pause() would miss a signal that comes just before it)
 '''
 
 
@@ -381,7 +381,7 @@ def test_interrupt_of_the_terminal(folder):
 # A small shell with job control: runs its arguments as a job in the foreground,
 # says how the job stopped, brings it back, and says how it ended.
 SHELL = '''
-import os, signal, sys
+import os, signal, sys, time
 signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 job = os.fork()
 if job == 0:
