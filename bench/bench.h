@@ -34,6 +34,7 @@ enum {
 struct bench {
         bool quick;
         const char *only;       /* run groups whose key is in this list; null: all */
+        const char *skip;       /* but none of this one */
         const char *quire;      /* the quire command; null: rows with programs are skipped */
         const char *programs;   /* programs.py; null: the same */
         const char *json;       /* null: no such file */
@@ -155,6 +156,8 @@ void quire_bench_table_add(const struct line *);
 /* Adds the aim's verdict and the line; `ours' and `theirs' are paired rounds. */
 void quire_bench_table_compare(struct line *, const struct aim *, const double *ours,
                                const double *theirs, unsigned rounds);
+/* Writes the JSON, if it is wanted, as far as the table goes. */
+bool quire_bench_table_save(const struct bench *);
 /* The closing lines; the number of lines that failed. */
 unsigned quire_bench_table_close(const struct bench *);
 double quire_bench_median(const double *, unsigned count);

@@ -87,7 +87,11 @@ static pid_t start_helper(const struct bench *bench, const char *which, FILE **o
         fflush(NULL);
         pid_t pid = fork();
         if (pid == 0) {
+                /* In a group of its own, so that the guard finds what it started. */
+                if (!quire_bench_limit_cgroup())
+                        (void)quire_bench_limit_enter(which, 0);
                 quire_bench_limit_detach();
+                setenv("TMPDIR", bench->work, 1);
                 dup2(ends[1], 1);
                 close(ends[0]);
                 close(ends[1]);
@@ -116,6 +120,7 @@ static void run_programs(const struct bench *bench, const char *which, struct pa
                 take_line(pair, text);
         fclose(out);
         (void)waitpid(pid, &status, 0);
+        quire_bench_limit_leave(which);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
                 add_remark(pair, "", "programs.py did not end well", FAILED);
 }

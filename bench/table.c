@@ -180,11 +180,11 @@ static void put_line(FILE *out, const struct line *line)
         fputs("}", out);
 }
 
-static bool write_json(const struct bench *bench)
+bool quire_bench_table_save(const struct bench *bench)
 {
-        FILE *out = fopen(bench->json, "we");
+        FILE *out = bench->json ? fopen(bench->json, "we") : NULL;
         if (!out)
-                return false;
+                return !bench->json;
         fprintf(out, "{\n  \"quick\": %s,\n  \"lines\": [\n", bench->quick ? "true" : "false");
         for (size_t i = 0; i < count; i++) {
                 put_line(out, &lines[i]);
@@ -205,7 +205,7 @@ unsigned quire_bench_table_close(const struct bench *bench)
         }
         printf("\n%u targets met, %u missed; %u lines skipped, %u failed\n", met, missed, skipped,
                failed);
-        if (bench->json && !write_json(bench)) {
+        if (!quire_bench_table_save(bench)) {
                 fprintf(stderr, "bench: %s: %s\n", bench->json, strerror(errno));
                 failed++;
         }
