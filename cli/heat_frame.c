@@ -207,7 +207,7 @@ static void draw_title(struct quire_picture *p)
         const struct quire_counters *c = &p->entry->counters;
         struct quire_style budget = title_style;
         uint64_t memory = p->entry->mapped_peak;
-        char command[52];
+        char command[52], threads[32] = "";
 
         quire_facts_command(f->argv, command, sizeof(command));
         quire_heat_draw_text(p, &title_style, QUIRE_HEAT_LEFT, 44, "%s", command);
@@ -215,12 +215,16 @@ static void draw_title(struct quire_picture *p)
         budget.colour = quire_palette(QUIRE_RAMP_WARM, 0.82);
         quire_heat_draw_text(p, &budget, QUIRE_HEAT_RIGHT, 44, "%s in %s",
                              quire_text_size(memory).s, quire_text_size_exact(f->budget).s);
+        if (p->entry->threads_peak > 1)
+                snprintf(threads, sizeof(threads), " in %u threads",
+                         (unsigned)p->entry->threads_peak);
         quire_heat_draw_text(p, &subtitle, QUIRE_HEAT_LEFT, 69,
                              "%s pages touched  \xc2\xb7  %s came back  \xc2\xb7  %s evicted  "
-                             "\xc2\xb7  stalled %s of %s", quire_text_short(c->faults_zero).s,
+                             "\xc2\xb7  ran %s, stalled %s%s", quire_text_short(c->faults_zero).s,
                              quire_text_short(c->faults_tier + c->faults_hard).s,
-                             quire_text_short(c->evicted).s, quire_text_time(c->stall_ns).s,
-                             quire_text_time(quire_facts_end(f, p->entry) - p->entry->start).s);
+                             quire_text_short(c->evicted).s,
+                             quire_text_time(quire_facts_end(f, p->entry) - p->entry->start).s,
+                             quire_text_time(c->stall_ns).s, threads);
         if (p->totals.processes > 1)
                 quire_heat_draw_text(p, &subtitle_right, QUIRE_HEAT_RIGHT, 69,
                         "%s, pid %u, of %u processes",

@@ -99,6 +99,7 @@ static unsigned get_frames(struct quire_system *sys, unsigned want, enum quire_f
 {
         unsigned n = 0;
 
+        must(sys, want && want <= MOST_AHEAD);
         while (n < want && quire_frame_get(sys, fill, &out[n]) == QUIRE_OK)
                 n++;
         return n;
@@ -107,6 +108,7 @@ static unsigned get_frames(struct quire_system *sys, unsigned want, enum quire_f
 /* No frame: reclaim, which may drop the lock and free the record. */
 static enum step make_room(struct walk *w)
 {
+        must_hold(w->space->system);
         w->page = NULL;
         w->why = QUIRE_WHY_NO_MEMORY;
         return quire_reclaim(w->space->system) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
@@ -330,6 +332,7 @@ static unsigned showable(struct walk *w, unsigned access, struct quire_page **ou
         uint64_t rest = w->piece.first + w->piece.count - w->index;
         unsigned n = 1;
 
+        must(w->space->system, access & QUIRE_R && w->index >= w->piece.first && rest);
         out[0] = w->page;
         for (; n < rest && n < QUIRE_RUN_MAX; n++) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_FRAME);

@@ -294,6 +294,7 @@ static struct quire_region *plan_region(struct quire_space *s, const struct quir
 {
         struct quire_region *r = quire_alloc(s->system, sizeof(*r));
 
+        must(s->system, q->bytes >> s->system->shift > 0);
         if (!r)
                 return NULL;
         r->space = s;

@@ -109,6 +109,8 @@ static bool free_copy(struct quire_system *sys, struct quire_page *p)
 {
         struct quire_slot *s = &p->slot;
 
+        must_hold(sys);
+        must(sys, !s->copied || s->kind == QUIRE_SLOT_TIER);
         if (s->copied && !s->buffer && !sys->files[s->copy_file].frozen) {
                 quire_slot_free(sys, s->copy_file, s->copy_number);
                 s->copied = false;
@@ -267,6 +269,8 @@ void quire_store_copy(struct quire_system *sys, struct quire_page *p, const void
 {
         struct quire_slot kept = p->slot;
 
+        must_hold(sys);
+        must(sys, !(p->flags & QUIRE_PAGE_IS_DIRTY));                          /* P3 */
         must(sys, kept.kind == QUIRE_SLOT_FILE && !kept.buffer);
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
         if (!make_room_in_tier(sys) || !quire_tier_put(sys, p, contents)) {

@@ -127,6 +127,8 @@ static uint64_t share_of_budget(const struct quire_system *sys)
 
 void quire_tier_resize(struct quire_system *sys)
 {
+        must_hold(sys);
+        must(sys, sys->tier.blocks * BLOCK_FRAMES <= sys->budget);             /* C3 */
         sys->tier.most_blocks = share_of_budget(sys) * 2 / 3;
 }
 

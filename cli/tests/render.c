@@ -67,12 +67,14 @@ static struct quire_trace_header *make_ring(uint64_t *bytes)
         h = calloc(1, *bytes);
         if (!h)
                 abort();
-        *h = (struct quire_trace_header){ QUIRE_TRACE_MAGIC, QUIRE_TRACE_VERSION, capacity, events };
+        *h = (struct quire_trace_header){ QUIRE_TRACE_MAGIC, QUIRE_TRACE_VERSION, capacity,
+                                          events };
         records = (struct quire_trace_record *)(void *)((char *)h + QUIRE_TRACE_FIRST);
         for (uint64_t n = 0; n < events; n++)
                 records[n % capacity] = (struct quire_trace_record){
                         .sequence = n == 1400 ? 0 : n + 1, .pid = 4000 + (uint32_t)(n / 10 % 2),
-                        .event = { .time = 1000000000 + n * 1000000, .va = 0x7f0000000000 + n * 4096,
+                        .event = { .time = 1000000000 + n * 1000000,
+                                   .va = 0x7f0000000000 + n * 4096,
                                    .kind = (uint32_t)(n % 10), .count = 1 + (uint32_t)(n % 3),
                                    .arg = n % 2 },
                 };

@@ -37,13 +37,20 @@ static bool allocates(const struct quire_layout *l, uint64_t va)
 
 static void test_published_bounds(void)
 {
-        CHECK(allocates(&quire_layout_2_2, 0x10000) && allocates(&quire_layout_2_2, 0x7ffeffff));
-        CHECK(!allocates(&quire_layout_2_2, 0x7fff0000) && !allocates(&quire_layout_2_2, 0x80000000));
-        CHECK(allocates(&quire_layout_3gb, 0xbffeffff) && !allocates(&quire_layout_3gb, 0xbfff0000));
-        CHECK(allocates(&quire_layout_8t, 0x7fffffeffff) && !allocates(&quire_layout_8t, 0x7fffffeffff + 1));
-        CHECK(allocates(&quire_layout_64, 0x7ffffffeffff) && !allocates(&quire_layout_64, 0x7fffffff0000));
-        CHECK(allocates(&quire_layout_below_2g, 0x7ffeffff) && !arena(&quire_layout_below_2g, 0x80000000));
-        CHECK(!allocates(&quire_layout_win9x, 0x3fffff) && allocates(&quire_layout_win9x, 0x400000));
+        CHECK(allocates(&quire_layout_2_2, 0x10000));
+        CHECK(allocates(&quire_layout_2_2, 0x7ffeffff));
+        CHECK(!allocates(&quire_layout_2_2, 0x7fff0000));
+        CHECK(!allocates(&quire_layout_2_2, 0x80000000));
+        CHECK(allocates(&quire_layout_3gb, 0xbffeffff));
+        CHECK(!allocates(&quire_layout_3gb, 0xbfff0000));
+        CHECK(allocates(&quire_layout_8t, 0x7fffffeffff));
+        CHECK(!allocates(&quire_layout_8t, 0x7fffffeffff + 1));
+        CHECK(allocates(&quire_layout_64, 0x7ffffffeffff));
+        CHECK(!allocates(&quire_layout_64, 0x7fffffff0000));
+        CHECK(allocates(&quire_layout_below_2g, 0x7ffeffff));
+        CHECK(!arena(&quire_layout_below_2g, 0x80000000));
+        CHECK(!allocates(&quire_layout_win9x, 0x3fffff));
+        CHECK(allocates(&quire_layout_win9x, 0x400000));
         CHECK(arena(&quire_layout_win9x, 0x80000000)->shared);
         CHECK(arena(&quire_layout_win9x, 0xc0000000)->shared);
 }
@@ -70,10 +77,13 @@ static void test_3gb_moves_one_bound(void)
 static void test_what_is_no_layout(void)
 {
         static const struct quire_arena overlap[] = { { "a", 0, 0x20000, true, false, false },
-                                                      { "b", 0x10000, 0x10000, true, false, false } };
-        static const struct quire_arena wraps[] = { { "a", 0x10000, UINT64_MAX, true, false, false } };
-        static const struct quire_arena nothing[] = { { "a", 0x10000, 0x10000, false, false, false } };
-        static const struct quire_arena refuses[] = { { "a", 0x10000, 0x10000, true, true, false } };
+                                                    { "b", 0x10000, 0x10000, true, false, false } };
+        static const struct quire_arena wraps[] = {
+                { "a", 0x10000, UINT64_MAX, true, false, false } };
+        static const struct quire_arena nothing[] = {
+                { "a", 0x10000, 0x10000, false, false, false } };
+        static const struct quire_arena refuses[] = {
+                { "a", 0x10000, 0x10000, true, true, false } };
         static const struct quire_arena empty[] = { { "a", 0x10000, 0, true, false, false } };
 
         CHECK(!quire_layout_valid(NULL));

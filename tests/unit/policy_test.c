@@ -101,7 +101,8 @@ static unsigned optimum(unsigned room)
                                 unsigned worst = PAGES;
 
                                 for (unsigned j = 0; j < PAGES; j++)
-                                        if (present[j] && (worst == PAGES || until[j] > until[worst]))
+                                        if (present[j] &&
+                                            (worst == PAGES || until[j] > until[worst]))
                                                 worst = j;
                                 present[worst] = false;
                                 held--;
@@ -198,7 +199,8 @@ static void test_B16_zipf(void)
 static void test_B16_random(void)
 {
         static const struct bound bounds[] = {
-                { "2q", false, 2.0 }, { "clock", true, 2.0 }, { "lru", true, 2.0 }, { NULL, false, 0 } };
+                { "2q", false, 2.0 }, { "clock", true, 2.0 },
+                { "lru", true, 2.0 }, { NULL, false, 0 } };
 
         compare("random", make_random, bounds);
 }
@@ -206,7 +208,8 @@ static void test_B16_random(void)
 static void test_B16_loop(void)
 {
         static const struct bound bounds[] = {
-                { "2q", false, 3.4 }, { "clock", true, 4 }, { "lru", true, 4 }, { NULL, false, 0 } };
+                { "2q", false, 3.4 }, { "clock", true, 4 },
+                { "lru", true, 4 }, { NULL, false, 0 } };
 
         compare("loop", make_loop, bounds);
 }
@@ -214,7 +217,8 @@ static void test_B16_loop(void)
 static void test_B16_scan(void)
 {
         static const struct bound bounds[] = {
-                { "2q", false, 1.3 }, { "clock", true, 1.75 }, { "lru", true, 1.7 }, { NULL, false, 0 } };
+                { "2q", false, 1.3 }, { "clock", true, 1.75 },
+                { "lru", true, 1.7 }, { NULL, false, 0 } };
 
         compare("scan", make_scan, bounds);
 }
@@ -222,7 +226,8 @@ static void test_B16_scan(void)
 static void test_B16_phases(void)
 {
         static const struct bound bounds[] = {
-                { "2q", false, 2.8 }, { "clock", true, 2.15 }, { "lru", true, 1.95 }, { NULL, false, 0 } };
+                { "2q", false, 2.8 }, { "clock", true, 2.15 },
+                { "lru", true, 1.95 }, { NULL, false, 0 } };
 
         compare("phases", make_phases, bounds);
 }
