@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define HOLD_MOST ((uint64_t)8 << 20)
 #define HOLD_LEAST ((uint64_t)64 << 10)
@@ -93,7 +94,7 @@ static uint64_t number(const char *name, uint64_t otherwise)
                 return otherwise;
         value = strtoull(text, &end, 10);
         if (*end)
-                quire_agent_fail(name, "is not a number");
+                quire_agent_fail("not a number of bytes in the environment", name);
         return value;
 }
 
@@ -107,7 +108,7 @@ static enum quire_faults faults_mode(void)
                 return QUIRE_FAULTS_INLINE;
         if (!strcmp(text, "thread"))
                 return QUIRE_FAULTS_THREAD;
-        quire_agent_fail(QUIRE_ENV_FAULTS, "is not auto, inline or thread");
+        quire_agent_fail("neither auto, inline nor thread", QUIRE_ENV_FAULTS);
 }
 
 /* A pagefile that is named is one process's; others make theirs beside it. */
@@ -196,11 +197,19 @@ static void open_mask(struct quire_thread *t)
         t->kept_blocked = old & sync;
 }
 
-__attribute__((constructor)) static void begin(void)
+/* The linker runs this before any other constructor (-z initfirst), so that what
+ * an allocator maps in its own is managed too; the C library, which it runs
+ * before its own, has not been told the environment yet. */
+__attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
-        uint64_t memory = number(QUIRE_ENV_MEMORY, 0);
         struct quire_thread *t;
+        uint64_t memory;
 
+        (void)argc;
+        (void)argv;
+        if (!environ)
+                environ = envp;
+        memory = number(QUIRE_ENV_MEMORY, 0);
         if (!memory)
                 return;
         quire_agent.pid = raw_getpid();
