@@ -9,8 +9,8 @@
  *
  * A page whose frame was freed stays in its slot as stale, since the next frame
  * that needs any page at all is spared an allocation and its zeroing.  Stale
- * pages are resident, so there are at most `slack' of them; beyond it half are
- * given back to the kernel, neighbours together.
+ * pages are resident, so their number is bounded; beyond it half are given back
+ * to the kernel, neighbours together.
  *
  * The pool is registered for missing pages as MOVE demands of a destination:
  * touching an absent slot would fault into ourselves.  Nothing here does.
@@ -117,8 +117,8 @@ void quire_pool_staled(struct quire_linux *l, uint32_t slot)
 
         bits_set(&p->stale, slot);
         p->stales++;
-        if (p->stales > p->slack)
-                trim_stale(p, p->stales - p->slack / 2);
+        if (p->stales > p->slack - QUIRE_RUN_MAX)
+                trim_stale(p, p->stales / 2);
 }
 
 /* A page of zeroes in a claimed, empty slot. */

@@ -12,7 +12,9 @@
  *
  * Invariants
  *   P1  A slot is empty, stale or bound to exactly one HELD frame.
- *   P2  stales <= slack, so pages in existence <= frames handed out + slack.
+ *   P2  stales <= slack - QUIRE_RUN_MAX, and no call has more than QUIRE_RUN_MAX
+ *       pages in two places at a time: so pages in existence never exceed frames
+ *       handed out + slack.
  *   P3  empties and stales are the numbers of bits set.
  */
 #ifndef QUIRE_LINUX_POOL_H
@@ -31,7 +33,7 @@ struct pool {
         uint64_t bytes;              /* [I] of the mapping */
         uint32_t slots;              /* [I] */
         uint32_t frames;             /* [I] the most frames there can be */
-        uint32_t slack;              /* [I] the most stale slots kept */
+        uint32_t slack;              /* [I] pages beside those of frames */
         uint32_t *frame;             /* [L] state << FRAME_SHIFT | slot, or next free + 1 */
         uint32_t fresh;              /* [L] frames from here on were never used */
         uint32_t free;               /* [L] first frame given back + 1, or 0 */
