@@ -203,12 +203,13 @@ static bool map_quire(struct seat *seat, struct answer *answer)
         return true;
 }
 
+/* Those that needed a transfer, as major faults do. */
 static uint64_t count_ours(const struct seat *seat)
 {
         struct quire_counters counters;
         const struct paged *paged = seat->state;
         quire_system_counters(quire_process_system(paged->own), &counters);
-        return counters.faults_hard + counters.faults_tier;
+        return counters.faults_hard;
 }
 
 /* ------------------------------------------------------------- all of them alike */
