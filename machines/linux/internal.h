@@ -186,6 +186,7 @@ struct quire_linux {
         void *compressor;                    /* [compressing] */
         bool compressing;                    /* [a] */
         char directory[4096];                /* [I] where later pagefiles are made */
+        char path[4096];                     /* [grow] the name of one */
         struct pagefile file[FILES];
         unsigned files;                      /* [a] */
         struct quire_lock grow;              /* pagefiles that grow or open */

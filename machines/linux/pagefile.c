@@ -12,8 +12,8 @@
  * does not find the disk full when it gets there, and a full disk is a status of
  * the one transfer that wanted to grow.
  *
- * Lock: `grow' guards the growing; a transfer needs none.  Signal context:
- * everything but opening.
+ * Lock: `grow' guards the growing and the late opening; a transfer needs none.
+ * Signal context: everything but the first opening.
  */
 #include "internal.h"
 #include "pagefile.h"
@@ -127,24 +127,39 @@ enum quire_status quire_linux_io_read(struct quire_host *h, struct quire_io *io)
 
 /* --------------------------------------------------------------- opening */
 
+/* DIRECTORY/quire- and sixteen digits, in a buffer that no stack has room for. */
+static bool name_file(struct quire_linux *l, const char *directory, uint64_t salt)
+{
+        static const char tail[] = "/quire-";
+        size_t n = strlen(directory), at = n;
+
+        if (n + sizeof(tail) + 16 > sizeof(l->path))
+                return false;
+        memcpy(l->path, directory, n);
+        memcpy(l->path + at, tail, sizeof(tail) - 1);
+        at += sizeof(tail) - 1;
+        for (unsigned shift = 64; shift; shift -= 4)
+                l->path[at++] = "0123456789abcdef"[salt >> (shift - 4) & 15];
+        l->path[at] = '\0';
+        return true;
+}
+
+/* => at open, or grow held */
 static int open_nameless(struct quire_linux *l, const char *directory, int flags)
 {
-        char path[4096];
-        uint64_t salt[1];
+        uint64_t salt;
         int fd = -EOPNOTSUPP;
 
         if (l->can & CAN_TMPFILE)
                 fd = (int)sys_open(directory, flags | O_TMPFILE | O_EXCL, 0600);
         for (unsigned i = 0; fd < 0 && fd != -EACCES && fd != -ENOENT && i < 8; i++) {
-                if (sys_call3(SYS_getrandom, sys_address(salt), sizeof(salt), 0) < 0)
-                        salt[0] = quire_linux_clock(NULL);
-                int n = snprintf(path, sizeof(path), "%s/quire-%016llx", directory,
-                                 (unsigned long long)salt[0]);
-                if (n < 0 || n >= (int)sizeof(path))
+                if (sys_call3(SYS_getrandom, sys_address(&salt), sizeof(salt), 0) < 0)
+                        salt = quire_linux_clock(NULL);
+                if (!name_file(l, directory, salt))
                         return -ENAMETOOLONG;
-                fd = (int)sys_open(path, flags | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+                fd = (int)sys_open(l->path, flags | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
                 if (fd >= 0)
-                        (void)sys_call3(SYS_unlink, sys_address(path), 0, 0);
+                        (void)sys_call3(SYS_unlink, sys_address(l->path), 0, 0);
                 else if (fd == -EINVAL && flags & O_DIRECT)
                         break;
         }
