@@ -201,38 +201,49 @@ static void draw_legend(struct quire_picture *p)
                              quire_text_time((uint64_t)(p->seconds * 1e9 / p->columns)).s);
 }
 
+/* Left and right under the title; the left one gives way where both are long. */
+static void draw_subtitle(struct quire_picture *p)
+{
+        const struct quire_counters *c = &p->entry->counters;
+        uint64_t lived = quire_facts_end(p->facts, p->entry) - p->entry->start;
+        char left[192], right[128], threads[32] = "";
+
+        if (p->entry->threads_peak > 1)
+                snprintf(threads, sizeof(threads), " in %u threads",
+                         (unsigned)p->entry->threads_peak);
+        snprintf(left, sizeof(left), "%.16s pages touched  \xc2\xb7  %.16s came back  \xc2\xb7  "
+                 "%.16s evicted  \xc2\xb7  ran %.16s, stalled %.16s%s",
+                 quire_text_short(c->faults_zero).s,
+                 quire_text_short(c->faults_tier + c->faults_hard).s,
+                 quire_text_short(c->evicted).s, quire_text_time(lived).s,
+                 quire_text_time(c->stall_ns).s, threads);
+        if (p->totals.processes > 1)
+                snprintf(right, sizeof(right), "%.16s (%u), one of %u processes",
+                         quire_facts_field(p->entry->comm, sizeof(p->entry->comm)).s,
+                         (unsigned)p->entry->pid, p->totals.processes);
+        else
+                snprintf(right, sizeof(right), "quire %s", QUIRE_VERSION);
+        quire_heat_draw_text(p, &subtitle_right, QUIRE_HEAT_RIGHT, 69, "%s", right);
+        if (quire_font_width(left, subtitle.size) + quire_font_width(right, subtitle.size) + 24
+            > QUIRE_HEAT_RIGHT - QUIRE_HEAT_LEFT)
+                *strrchr(left, ',') = 0;
+        quire_heat_draw_text(p, &subtitle, QUIRE_HEAT_LEFT, 69, "%s", left);
+}
+
 static void draw_title(struct quire_picture *p)
 {
         const struct quire_facts *f = p->facts;
-        const struct quire_counters *c = &p->entry->counters;
         struct quire_style budget = title_style;
-        uint64_t memory = p->entry->mapped_peak;
-        char command[52], threads[32] = "";
+        char command[52];
 
         quire_facts_command(f->argv, command, sizeof(command));
         quire_heat_draw_text(p, &title_style, QUIRE_HEAT_LEFT, 44, "%s", command);
         budget.anchor = QUIRE_RIGHT;
         budget.colour = quire_palette(QUIRE_RAMP_WARM, 0.82);
         quire_heat_draw_text(p, &budget, QUIRE_HEAT_RIGHT, 44, "%s in %s",
-                             quire_text_size(memory).s, quire_text_size_exact(f->budget).s);
-        if (p->entry->threads_peak > 1)
-                snprintf(threads, sizeof(threads), " in %u threads",
-                         (unsigned)p->entry->threads_peak);
-        quire_heat_draw_text(p, &subtitle, QUIRE_HEAT_LEFT, 69,
-                             "%s pages touched  \xc2\xb7  %s came back  \xc2\xb7  %s evicted  "
-                             "\xc2\xb7  ran %s, stalled %s%s", quire_text_short(c->faults_zero).s,
-                             quire_text_short(c->faults_tier + c->faults_hard).s,
-                             quire_text_short(c->evicted).s,
-                             quire_text_time(quire_facts_end(f, p->entry) - p->entry->start).s,
-                             quire_text_time(c->stall_ns).s, threads);
-        if (p->totals.processes > 1)
-                quire_heat_draw_text(p, &subtitle_right, QUIRE_HEAT_RIGHT, 69,
-                        "%s, pid %u, of %u processes",
-                        quire_facts_field(p->entry->comm, sizeof(p->entry->comm)).s,
-                        (unsigned)p->entry->pid, p->totals.processes);
-        else
-                quire_heat_draw_text(p, &subtitle_right, QUIRE_HEAT_RIGHT, 69, "quire %s",
-                                     QUIRE_VERSION);
+                             quire_text_size(p->entry->mapped_peak).s,
+                             quire_text_size_exact(f->budget).s);
+        draw_subtitle(p);
 }
 
 void quire_heat_draw_frame(struct quire_picture *p)

@@ -145,7 +145,8 @@ static void write_json(const struct quire_facts *f, const struct ring *r, FILE *
         struct slice slices[64] = { { 0 } };
 
         fprintf(out, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"quire\":\"%s\""
-                ",\"budget\":%" PRIu64 ",\"events\":%" PRIu64 ",\"overwritten\":%" PRIu64 "},\n\"traceEvents\":[",
+                ",\"budget\":%" PRIu64 ",\"events\":%" PRIu64 ",\"overwritten\":%" PRIu64
+                "},\n\"traceEvents\":[",
                 QUIRE_VERSION, f->budget, r->begun, r->first);
         write_names(f, out);
         for (uint64_t n = r->first; n < r->begun; n++) {

@@ -369,6 +369,8 @@ bool quire_store_settle(struct quire_system *, bool wait);
 /* Begin what is waiting to be written (drops and retakes the lock). */
 void quire_store_push(struct quire_system *);
 bool quire_store_spill(struct quire_system *, unsigned pages);
+/* The open buffer is written as it is, without waiting for it to fill. */
+void quire_store_flush(struct quire_system *);
 void quire_store_check(struct quire_system *);
 
 /* --------------------------------------------------------------- policy_*.c */

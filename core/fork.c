@@ -53,11 +53,26 @@ static void leave_files(struct quire_system *sys)
         sys->keep_late = false;
 }
 
+/* What happened so far happened to the parent, and is counted there. */
+static void forget_events(struct quire_system *sys)
+{
+        const struct quire_counters was = sys->counters;
+
+        sys->counters = (struct quire_counters){
+                .reserved = was.reserved, .committed = was.committed, .resident = was.resident,
+                .resident_peak = was.resident, .locked = was.locked,
+                .tier_pages = was.tier_pages, .tier_frames = was.tier_frames,
+                .file_pages = was.file_pages, .file_pages_peak = was.file_pages,
+        };
+        memset(sys->latency, 0, sizeof(sys->latency));
+}
+
 void quire_system_forked(struct quire_system *sys)
 {
         must(sys, sys->frozen);
         forget_threads(sys);
         leave_files(sys);
+        forget_events(sys);
 }
 
 void quire_system_thaw(struct quire_system *sys)

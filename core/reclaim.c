@@ -120,7 +120,8 @@ static bool put_away(struct quire_system *sys, struct quire_page *p)
         return true;
 }
 
-/* A clean page that is shown need not be taken: its contents are in its slot. */
+/* A clean page that is shown need not be taken: its contents are in its slot.
+ * They are gone from the frame then, so that no copy can be kept in the tier. */
 static void drop_clean(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
         for (unsigned i = 0; i < count; i++) {
@@ -130,6 +131,7 @@ static void drop_clean(struct quire_system *sys, struct quire_page **pages, unsi
                         continue;
                 sys->mops->drop(p->object->home->mspace, quire_page_va(p) << sys->shift, 1);
                 p->shown = 0;
+                p->flags &= (uint8_t)~QUIRE_PAGE_IS_BACK;
         }
 }
 
@@ -177,6 +179,7 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         struct quire_page *victims[BATCH];
         unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
         uint64_t left = pageable(sys), settled = sys->settled;
+        bool spilled = false;
         unsigned n, gone;
 
         must_hold(sys);
@@ -194,9 +197,11 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 quire_store_push(sys);
         if (gone || sys->settled != settled)
                 return QUIRE_OK;
-        if ((n || quire_store_spill(sys, BATCH)) && quire_store_settle(sys, true))
+        if (!n && (spilled = quire_store_spill(sys, BATCH)))
+                quire_store_flush(sys);        /* nothing but the tier is left to shrink */
+        if ((n || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
-        return wait_for_others(sys, settled);
+        return spilled ? QUIRE_OK : wait_for_others(sys, settled);
 }
 
 /* BUSY for a moment: let pages in transit arrive. */

@@ -529,6 +529,17 @@ static void finish_buffer(struct quire_system *sys, struct quire_io *io)
                 buffer_failed(sys, b);
 }
 
+void quire_store_flush(struct quire_system *sys)
+{
+        struct quire_buffer *b = buffer_in(sys, QUIRE_BUF_OPEN);
+
+        if (!b || !b->io.count)
+                return;
+        while (b->room > b->io.count)
+                quire_slot_free(sys, b->file, b->io.slot + --b->room);
+        close_if_full(sys, b);
+}
+
 /* Start every buffer that is FULL. */
 void quire_store_push(struct quire_system *sys)
 {

@@ -119,10 +119,13 @@ static void close_block(struct quire_system *sys, struct quire_tier_block *b)
         quire_free(sys, b, sys->tier.block_bytes);
 }
 
-/* In blocks. */
+/* In blocks, of what buffers and headroom leave. */
 static uint64_t share_of_budget(const struct quire_system *sys)
 {
-        return sys->budget / BLOCK_FRAMES * sys->tier.percent / 100;
+        uint64_t other = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+        uint64_t frames = sys->budget - quire_min(sys->budget, other);
+
+        return frames / BLOCK_FRAMES * sys->tier.percent / 100;
 }
 
 void quire_tier_resize(struct quire_system *sys)
