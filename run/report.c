@@ -313,6 +313,8 @@ static void refresh(bool at_end)
         quire_linux_leave_masked(quire_agent.machine);
         count_calls();
         entry->mapped = quire_memory_mapped();
+        if (entry->mapped > entry->mapped_peak)      /* a forked child's, from the start */
+                entry->mapped_peak = entry->mapped;
         uint64_t about = (c->resident + c->tier_pages) * PAGE;
         if (c->file_pages > c->resident)
                 about += (c->file_pages - c->resident) * PAGE;
