@@ -152,9 +152,10 @@ def judge(record):
 
 
 def skips(record):
-    """The lines in which a program says what it skipped."""
+    """Why a program skipped what it skipped."""
     output = record.get('stdout') or ''
-    return [line.strip() for line in output.splitlines() if re.search(r'\bskipped: ', line)]
+    return [re.sub(r' \([0-9.]+ s\)$', '', line.split(' skipped: ', 1)[1].strip())
+            for line in output.splitlines() if ' skipped: ' in line]
 
 
 def table(record):
@@ -167,7 +168,7 @@ def table(record):
 class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
-        self.wrong, self.left_out, self.table = [], [], ''
+        self.wrong, self.left_out, self.table = [], {}, ''
 
     def add(self, passed, failed, skipped):
         self.passed += passed
@@ -185,7 +186,8 @@ class Tally:
                 self.wrong.append(f'{name}: {record["name"]}: {problem}')
             if short == 'style':
                 self.table = table(record)
-            self.left_out += [f'{name}: {record["name"]}: {line}' for line in skips(record)]
+            for reason in skips(record):
+                self.left_out.setdefault(reason, []).append(short)
         for test in tests:
             if test['name'] not in seen:
                 self.add(0, 1, 0)
@@ -218,7 +220,9 @@ def check(builds, patterns):
     if not builds:
         say(BLIND)
     if tally.left_out:
-        say('Skipped:\n  ' + '\n  '.join(tally.left_out))
+        say('Skipped:')
+        for reason, programs in tally.left_out.items():
+            say(f'  {len(programs)} in {", ".join(sorted(set(programs)))}: {reason}')
     if tally.wrong:
         say('Failed:\n  ' + '\n  '.join(tally.wrong))
     say(tally.closing_line())

@@ -95,3 +95,90 @@ print(len(people), ages)
 for row in sorted(rows[::10], key=lambda row: row[1])[:1000]:
     print(row[0], row[1], row[2])
 '''
+
+
+# Children see the memory as it was at the fork, whatever the parent and they do to it since.
+FORK = '''\
+import hashlib, os, random, signal, subprocess, sys
+draw = random.Random(3)
+pages = [bytearray(draw.randbytes(4096)) for _ in range(int(sys.argv[1]))]
+text = {i: f'{i:x}' * 20 for i in range(int(sys.argv[1]))}
+
+def digest():
+    sum = hashlib.sha256()
+    for page in pages:
+        sum.update(page)
+    for key in sorted(text):
+        sum.update(text[key].encode())
+    return sum.hexdigest()
+
+def in_child(work):
+    read, write = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        os.write(write, work().encode())
+        os._exit(7)
+    os.close(write)
+    return child, read
+
+def stir(step):
+    for i in range(0, len(pages), step):
+        pages[i][i % 4096] ^= 1
+    return digest()
+
+def in_grandchild():
+    child, read = in_child(lambda: stir(2))
+    stir(7)
+    return os.read(read, 100).decode() + digest()[:8]
+
+before = digest()
+children = [in_child(digest), in_child(lambda: stir(3)), in_child(in_grandchild)]
+after = stir(5)
+for child, read in children:
+    print(os.read(read, 100).decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(before == after, before, after, digest() == after)
+print(subprocess.run(['sort', '-n'], input='3\\n1\\n2\\n', text=True, capture_output=True).stdout.split())
+print(subprocess.run([sys.executable, '-c', 'print(sum(len(str(i)) for i in [*range(300000)]))'],
+                     text=True, capture_output=True).stdout, digest() == after)
+'''
+
+# System calls with buffers that are not resident.
+CALLS = '''\
+import hashlib, os, random, socket, sys, threading
+size = int(sys.argv[1]) << 20
+draw = random.Random(9)
+buffer, copy = bytearray(size), bytearray(size)
+for at in range(0, size, 1 << 20):
+    buffer[at:at + (1 << 20)] = draw.randbytes(1 << 20)
+view, back = memoryview(buffer), memoryview(copy)
+path = os.path.join(os.environ['TMPDIR'], 'calls.data')
+file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+counts = [os.write(file, view[:size // 2]), os.writev(file, [view[size // 2:size // 2 + 4097], view[size // 2 + 4097:]])]
+counts += [os.preadv(file, [back[:12345], back[12345:size // 3], back[size // 3:]], 0)]
+counts += [os.pwrite(file, view[100:size // 4], 7), os.preadv(file, [back[100:size // 4]], 7)]
+print(counts, hashlib.sha256(back).hexdigest() == hashlib.sha256(view).hexdigest())
+for at in range(0, size, 4096):
+    copy[at] = 0
+left, right = socket.socketpair()
+sender = threading.Thread(target=left.sendall, args=[view])
+sender.start()
+got = 0
+while got < size:
+    got += right.recv_into(back[got:got + 3_000_000])
+sender.join()
+print(got, copy == buffer)
+left.close()
+read, write = os.pipe()
+sender = threading.Thread(target=lambda: [os.write(write, view[at:at + 65536]) for at in range(0, size, 65536)])
+sender.start()
+for at in range(0, size, 65536):
+    end = at
+    while end < at + 65536:
+        end += os.readv(read, [back[end:at + 65536]])
+sender.join()
+print(end, copy == buffer, os.fstat(file).st_size == size)
+os.unlink(path)
+print(os.getrandom(100) != os.getrandom(100), len(os.listdir('/proc/self/task')), sum(view[::4096]))
+'''

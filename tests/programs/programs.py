@@ -86,22 +86,23 @@ def compare(tests, stage, name, command, memory, stdin=None, outputs=(), options
 
 def python(tests, stage):
     """python3 builds dicts and lists."""
-    inputs_path = stage.path('people.py')
-    with open(inputs_path, 'w', encoding='ascii') as file:
-        file.write(inputs.PYTHON)
-    compare(tests, stage, 'python', [PYTHON, inputs_path, str(700_000 if FULL else 100_000)], budget(12))
+    compare(tests, stage, 'python', [PYTHON, write(stage, 'people.py', inputs.PYTHON), str(700_000 if FULL else 100_000)], budget(12))
 
 
-def faults(tests, stage):
-    """The same, with faults resolved in either place."""
-    inputs_path = stage.path('people.py')
-    with open(inputs_path, 'w', encoding='ascii') as file:
-        file.write(inputs.PYTHON)
-    for mode in ['inline', 'thread'] if stage.uid == 0 else ['inline']:
-        run = compare(tests, stage, f'faults_{mode}', [PYTHON, inputs_path, '50000'], 6 * MB_BUDGET,
-                      options=('--faults', mode))
-        if run.report:
-            tests.check(run.report['faults_mode'] == mode, f'faults_{mode}_is_what_the_report_says')
+def write(stage, name, text):
+    with open(stage.path(name), 'w', encoding='ascii') as file:
+        file.write(text)
+    return stage.path(name)
+
+
+def fork(tests, stage):
+    """Children and grandchildren, with exec and without."""
+    compare(tests, stage, 'fork', [PYTHON, write(stage, 'fork.py', inputs.FORK), '9000'], 9 * MB_BUDGET)
+
+
+def calls(tests, stage):
+    """System calls whose buffers are not resident: no EFAULT, and no short count."""
+    compare(tests, stage, 'calls', [PYTHON, write(stage, 'calls.py', inputs.CALLS), '32'], 12 * MB_BUDGET)
 
 
 def sort(tests, stage):
@@ -131,14 +132,30 @@ def xz(tests, stage):
     compare(tests, stage, 'xz', ['xz', '-9', '-T1', '-c', 'text'], budget(16))
 
 
-def checksum(tests, stage):
-    """Our own program of threads that write and check at once."""
+def install_checksum(stage):
+    """Our own program of threads that write and check at once, where the user may run it."""
     program = stage.path('checksum')
     with open(os.path.join(TOOLS, 'checksum'), 'rb') as source, open(program, 'wb') as target:
         target.write(source.read())
     os.chmod(program, 0o755)
+    return program
+
+
+def checksum(tests, stage):
+    """Our own program."""
     arguments = ['512', '6', '8', '42'] if FULL else ['96', '4', '4', '42']
-    compare(tests, stage, 'checksum', [program, *arguments], budget(16))
+    compare(tests, stage, 'checksum', [install_checksum(stage), *arguments], budget(16))
+
+
+def faults(tests, stage):
+    """The same with faults resolved in either place, and with every policy."""
+    command = [install_checksum(stage), '64', '3', '4', '7']
+    for mode in ['inline', 'thread'] if stage.uid == 0 else ['inline']:
+        run = compare(tests, stage, f'faults_{mode}', command, 8 * MB_BUDGET, options=('--faults', mode))
+        if run.report:
+            tests.check(run.report['faults_mode'] == mode, f'faults_{mode}_is_what_the_report_says')
+    for policy in ['clock', 'lru']:
+        compare(tests, stage, f'policy_{policy}', command, 8 * MB_BUDGET, options=('--policy', policy))
 
 
 def redis_scenario(tests, stage):
@@ -146,7 +163,7 @@ def redis_scenario(tests, stage):
     redis.scenario(tests, stage, budget(24), 500_000 if FULL else 200_000, check_residency, LIMIT)
 
 
-SCENARIOS = {'python': python, 'faults': faults, 'sort': sort, 'sqlite': sqlite, 'cc1': cc1, 'xz': xz,
+SCENARIOS = {'python': python, 'fork': fork, 'calls': calls, 'faults': faults, 'sort': sort, 'sqlite': sqlite, 'cc1': cc1, 'xz': xz,
              'checksum': checksum, 'redis': redis_scenario, 'errors': errors.scenario}
 
 
