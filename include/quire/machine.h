@@ -71,7 +71,7 @@ struct quire_abilities {
         unsigned page_shift;
         bool notes_referenced;    /* harvest reports QUIRE_REFERENCED */
         bool executes;            /* QUIRE_X is enforced or at least granted */
-        bool write_protects;      /* enter can show R while refusing W */
+        bool write_protects;      /* enter can cheaply show R while refusing W */
         uint64_t va_end;          /* first address that no space can hold */
         struct quire_range paged; /* where paged ranges are cheapest; pages 0: anywhere */
         struct quire_range plain; /* where delegated ranges are cheapest; pages 0: anywhere */
@@ -116,7 +116,8 @@ struct quire_machine_ops {
         enum quire_status (*reserve)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                      struct quire_store *, uint64_t first,
                                      struct quire_range *obstacle);
-        /* Drop the range and stop reporting accesses in it. */
+        /* Drop the range.  Accesses in it are denied from now on, by the machine
+         * or by the core when the machine asks. */
         void (*release)(struct quire_mspace *, uint64_t va, uint64_t pages);
 
         /* TRANSLATIONS, INSIDE A RESERVED RANGE */
@@ -134,8 +135,8 @@ struct quire_machine_ops {
         enum quire_status (*take)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                   const quire_frame *frames);
         /* Stop showing anything in the range.  The contents of private frames
-         * shown there are lost (the frames remain the core's, to free); store
-         * frames keep theirs. */
+         * shown there are lost (the frames remain the core's, good for nothing but
+         * frame_free); store frames keep theirs. */
         void (*drop)(struct quire_mspace *, uint64_t va, uint64_t pages);
 
         /* STOPPED THREADS */
@@ -143,7 +144,8 @@ struct quire_machine_ops {
         /* Deliver the verdict that quire_fault() left PENDING: RESUME or DENY. */
         void (*resume)(struct quire_machine *, uint64_t ticket, enum quire_verdict);
 
-        /* OPTIONAL: null where the machine has no such ability */
+        /* OPTIONAL: null, or answering UNSUPPORTED, where the machine has no such
+         * ability */
 
         /* A range that is not reserved, as plain memory: the machine resolves
          * its first touches with zeroes and reports nothing.  delegate claims
