@@ -15,18 +15,25 @@
  */
 #include "core.h"
 
-/* In pages, with a budget of so many: what frames and pagefiles hold.  Not counted
- * are write buffers, room that only the tier may take, and, where pages come and
- * go, a batch of them: a page that comes in needs a frame while it has its slot. */
+/* Frames that pages can have in a budget of so many: write buffers and room that
+ * only the tier may take are aside. */
+uint64_t quire_frames_at(const struct quire_system *sys, uint64_t budget)
+{
+        uint64_t aside = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+
+        return budget - quire_min(budget, aside);
+}
+
+/* In pages: what frames and pagefiles hold, less a batch where pages come and go,
+ * since a page that comes in needs a frame while it has its slot. */
 uint64_t quire_charge_limit_at(const struct quire_system *sys, uint64_t budget)
 {
-        uint64_t room = quire_slots_capacity(sys);
-        uint64_t other = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom +
-                         (room ? quire_min(32, budget / 16) : 0);
-        uint64_t frames = budget - quire_min(budget, other);
+        uint64_t room = quire_slots_capacity(sys), frames = quire_frames_at(sys, budget);
 
         if (sys->commit_limit)
                 return sys->commit_limit;
+        if (room)
+                frames -= quire_min(frames, quire_min(32, budget / 16));
         return room > UINT64_MAX - frames ? UINT64_MAX : room + frames;
 }
 

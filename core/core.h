@@ -275,6 +275,7 @@ bool quire_layout_refuses(const struct quire_layout *, uint64_t first, uint64_t 
 bool quire_charge(struct quire_space *, struct quire_region *, uint64_t pages);
 void quire_refund(struct quire_space *, struct quire_region *, uint64_t pages);
 uint64_t quire_charge_limit(const struct quire_system *);
+uint64_t quire_frames_at(const struct quire_system *, uint64_t budget);
 uint64_t quire_charge_limit_at(const struct quire_system *, uint64_t budget);
 
 /* ----------------------------------------------------------------- slot.c */
@@ -424,6 +425,9 @@ struct quire_waiter {
 };
 bool quire_wait_for(struct quire_system *, struct quire_page *, uint64_t ticket);
 void quire_wake(struct quire_system *, struct quire_page *);
+
+/* hold.c: the most pages that may be locked or held */
+uint64_t quire_keep_limit(const struct quire_system *);
 
 /* ---------------------------------------------------------------- count.c */
 

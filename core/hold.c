@@ -10,6 +10,12 @@
  */
 #include "region.h"
 
+/* Half of the frames, since the rest of the program must go on. */
+uint64_t quire_keep_limit(const struct quire_system *sys)
+{
+        return quire_frames_at(sys, sys->budget) / 2;
+}
+
 static struct quire_page *page_at(struct quire_space *s, uint64_t page)
 {
         struct quire_region *r = quire_region_find(s, page);
@@ -23,7 +29,7 @@ static bool may_keep(struct quire_space *s, uint64_t page)
 {
         struct quire_page *p = page_at(s, page);
 
-        return (p && p->queue == QUIRE_Q_HELD) || s->system->locked < s->system->budget / 2;
+        return (p && p->queue == QUIRE_Q_HELD) || s->system->locked < quire_keep_limit(s->system);
 }
 
 /* => FRAME */
@@ -160,7 +166,7 @@ enum quire_status quire_region_lock(struct quire_space *s, uint64_t va, uint64_t
                 st = QUIRE_UNSUPPORTED;
         if (st == QUIRE_OK && quire_span_committed(&span) < span.count)
                 st = QUIRE_NOT_PRESENT;
-        if (st == QUIRE_OK && span.count > s->system->budget / 2)
+        if (st == QUIRE_OK && span.count > quire_keep_limit(s->system))
                 st = QUIRE_LIMIT;
         if (st == QUIRE_OK) {
                 uint64_t n = hold_pages(s, span.page, span.count, QUIRE_R, &st);

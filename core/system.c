@@ -168,9 +168,9 @@ static enum quire_status shrink(struct quire_system *sys, uint64_t pages)
 /* Would what is locked, promised and set aside still find room? */
 static bool budget_suffices(const struct quire_system *sys, uint64_t pages)
 {
-        uint64_t aside = (uint64_t)sys->buffer_count * sys->buffer_pages + sys->headroom;
+        uint64_t frames = quire_frames_at(sys, pages);
 
-        return pages >= aside + LEAST_PAGES / 2 && sys->locked <= pages / 2 &&
+        return frames >= LEAST_PAGES / 2 && sys->locked <= frames / 2 &&
                (pages >= sys->budget ||
                 sys->counters.committed <= quire_charge_limit_at(sys, pages));
 }

@@ -223,7 +223,7 @@ QUIRE_CHECKED enum quire_status quire_page_map(struct quire_space *, uint64_t va
 /* ------------------------------------------- locking, watching and advice */
 
 /* Make committed pages resident and keep them so.  No count: one unlock undoes
- * any number of locks.  LIMIT: more than half of the budget would be locked;
+ * any number of locks.  LIMIT: more than half of the frames would be locked;
  * DENIED: a page without access; pages may have become resident all the same. */
 QUIRE_CHECKED enum quire_status quire_region_lock(struct quire_space *, uint64_t va,
                                                   uint64_t bytes);
