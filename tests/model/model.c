@@ -83,6 +83,12 @@ static enum quire_status find(const struct model *m, uint64_t va, uint64_t bytes
         return QUIRE_OK;
 }
 
+/* Whatever can be written or executed can be read. */
+static unsigned allowed(const struct model_page *p)
+{
+        return p->access ? p->access | QUIRE_R : 0;
+}
+
 static void forget(struct model *m, struct model_page *p)
 {
         m->system->committed -= p->committed;
@@ -340,7 +346,7 @@ uint64_t model_holdable(const struct model *m, uint64_t va, uint64_t pages, unsi
         for (uint64_t n = 0; n < pages; n++) {
                 const struct model_page *p = model_page(m, va + (n << m->shift));
 
-                if (!p || !p->committed || p->guard || (access & ~(unsigned)p->access))
+                if (!p || !p->committed || p->guard || (access & ~allowed(p)))
                         return n;
         }
         return pages;
@@ -399,7 +405,7 @@ unsigned model_access(struct model *m, uint64_t va, unsigned access)
                 p->guard = false;
                 return QUIRE_WHY_GUARD;
         }
-        if (access & ~(unsigned)p->access)
+        if (access & ~allowed(p))
                 return QUIRE_WHY_PROTECTED;
         p->written |= (access & QUIRE_W) && region_of(m, p)->watched;
         return 0;

@@ -73,7 +73,8 @@ unsigned run_pick_access(struct run *r)
 {
         static const uint8_t often[] = { QUIRE_R | QUIRE_W, QUIRE_R | QUIRE_W, QUIRE_R | QUIRE_W,
                                          QUIRE_R | QUIRE_W, QUIRE_R, QUIRE_R, 0,
-                                         QUIRE_R | QUIRE_X, QUIRE_R | QUIRE_W | QUIRE_X };
+                                         QUIRE_R | QUIRE_X, QUIRE_R | QUIRE_W | QUIRE_X,
+                                         QUIRE_X, QUIRE_W };
 
         if (draw_percent(&r->draw, 1))
                 return 8 + (unsigned)draw_below(&r->draw, 100);
@@ -410,7 +411,7 @@ static void act_budget(struct run *r)
         st = quire_budget_set(r->system, pages << r->shift);
         if (st != QUIRE_OK && st != QUIRE_NO_MEMORY)
                 run_fails(r, "budget_set answers %s", quire_status_name(st));
-        r->promises.lock_limit = r->system->budget / 2;
+        r->promises.lock_limit = quire_keep_limit(r->system);
         if (!r->shape.options.commit_limit)
                 r->promises.limit = quire_charge_limit(r->system);
 }

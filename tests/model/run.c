@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINUX_SLACK = 160 };          /* pages that the machine may keep for itself */
+enum {
+        LINUX_SLACK = 160,           /* pages that the machine may keep for itself */
+        TIER_BUDGET = 1024,          /* pages below which there is no tier */
+};
 
 static const uint64_t simulated_low = (uint64_t)5 << 32;
 
@@ -29,14 +32,18 @@ static void draw_options(struct run_shape *s, struct draw *d)
                 o->page_shift = draw_percent(d, 70) ? 14 : 16;
         page = (uint64_t)1 << o->page_shift;
         o->budget = quire_budget_least(page) + draw_below(d, draw_percent(d, 50) ? 48 : 512) * page;
+        if (draw_percent(d, 40)) {
+                o->tier_percent = 5 + (unsigned)draw_below(d, 76);
+                o->budget = (TIER_BUDGET + draw_below(d, 300)) * page;
+                s->window += 2 * TIER_BUDGET;
+        }
         if (!s->driver->simulated)
                 o->budget += LINUX_SLACK * page;
         o->pagefiles = s->driver->simulated ? 1 + (unsigned)draw_below(d, 3) : 1;
         if (draw_percent(d, 10))
                 o->pagefiles = 0;
-        o->pagefile_bytes = (64 + draw_below(d, 4096)) * page;
+        o->pagefile_bytes = (64 + draw_below(d, draw_percent(d, 50) ? 256 : 4096)) * page;
         o->policy = policies[draw_below(d, 4)];
-        o->tier_percent = draw_percent(d, 50) ? 10 + (unsigned)draw_below(d, 71) : 0;
         o->seed = draw_mix(s->seed);
         o->slow_io = draw_percent(d, 50);
         o->no_plain = draw_percent(d, 15);
@@ -78,9 +85,10 @@ static void print_shape(const struct run *r)
         const struct run_shape *s = &r->shape;
         const struct drive_options *o = &s->options;
 
-        fprintf(stderr, "    %s%s: page %lu, budget %lu pages, %u pagefiles of %lu pages, tier %u %%,"
-                " policy %s,\n    %u spaces of %lu pages%s%s%s%s\n", s->driver->name,
-                s->failures ? ", with failures" : "", (unsigned long)r->page, (unsigned long)(o->budget >> r->shift), o->pagefiles,
+        fprintf(stderr, "    %s%s: page %lu, budget %lu pages, %u pagefiles of %lu pages,"
+                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s\n", s->driver->name,
+                s->failures ? ", with failures" : "", (unsigned long)r->page,
+                (unsigned long)(o->budget >> r->shift), o->pagefiles,
                 (unsigned long)(o->pagefile_bytes >> r->shift), o->tier_percent,
                 o->policy ? o->policy : "(default)", s->spaces, (unsigned long)s->window,
                 o->slow_io ? ", slow I/O" : "", o->no_plain ? ", no plain" : "",
@@ -187,7 +195,7 @@ static void set_promises(struct run *r)
         r->promises.limit = o->commit_limit >> r->shift;
         if (!o->commit_limit)
                 r->promises.limit = quire_charge_limit(r->system);
-        r->promises.lock_limit = r->system->budget / 2;
+        r->promises.lock_limit = quire_keep_limit(r->system);
 }
 
 void run_open(struct run *r, const struct run_shape *shape)
@@ -349,7 +357,8 @@ static void compare_map(struct run *r, unsigned space, const struct quire_info *
                 unsigned state = map[i] & 15, flags = map[i] >> 4;
 
                 if ((!p->committed && state != QUIRE_PAGE_NONE) ||
-                    (state == QUIRE_PAGE_NONE && !reads_as_zeroes(p)) || state == QUIRE_PAGE_BROKEN ||
+                    (state == QUIRE_PAGE_NONE && !reads_as_zeroes(p)) ||
+                    state == QUIRE_PAGE_BROKEN ||
                     ((p->locked || p->holds) && state != QUIRE_PAGE_PRESENT))
                         run_fails(r, "page %#lx is in state %u",
                                   (unsigned long)(run->run_first + i * r->page), state);
@@ -377,7 +386,7 @@ static void compare_space(struct run *r, unsigned space, bool touch)
                         compare_map(r, space, &want);
                 else
                         compare_gap(r, &got, &want, va);
-                if (touch && want.committed && !want.guarded && (want.access & QUIRE_R))
+                if (touch && want.committed && !want.guarded && want.access)
                         for (uint64_t i = 0; i < want.run_bytes; i += r->page)
                                 run_read_page(r, space, want.run_first + i);
                 va = want.run_first + want.run_bytes;

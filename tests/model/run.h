@@ -110,7 +110,8 @@ void run_unhold_all(struct run *);
 
 /* touch.c */
 void run_read_page(struct run *, unsigned space, uint64_t va);
-/* kind 0: one word over and over (maybe zeroes), 1: compresses well, 2, 3: hardly */
+/* kind 0: one word over and over (maybe zeroes), 1: compresses well, 2: somewhat,
+ * 3: hardly */
 void run_fill_page(struct run *, unsigned space, uint64_t va, unsigned kind);
 void act_read(struct run *);
 void act_read_across(struct run *);

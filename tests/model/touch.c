@@ -130,7 +130,7 @@ void act_read_across(struct run *r)
         if (!p || !model_page(t.model, t.va + r->page))
                 return;
         for (unsigned i = 0; i < 2; i++)
-                if (!p[i].committed || p[i].guard || !(p[i].access & QUIRE_R))
+                if (!p[i].committed || p[i].guard || !p[i].access)
                         return;
         if (r->shape.driver->access(r->drive, t.in, from, QUIRE_R, r->got, r->page, &why) !=
             DRIVE_OK) {

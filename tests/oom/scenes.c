@@ -45,6 +45,23 @@ static void play_rewrite(struct run *r)
         do_read(r, 0, va, PAGES);
 }
 
+/* Into the tier, and when that is full on to the file. */
+static void play_tier(struct run *r)
+{
+        uint64_t va;
+
+        if (!do_region(r, 0, PAGES, 0, &va))
+                return;
+        for (unsigned i = 0; i < 2; i++) {
+                do_fill(r, 0, va, PAGES, 2);
+                do_advise(r, 0, va, PAGES, QUIRE_WONT_NEED);
+                do_read(r, 0, va, 40);
+        }
+        do_change(r, 0, MODEL_DISCARD, at(r, va, 20), 20, 0);
+        do_change(r, 0, MODEL_DECOMMIT, at(r, va, 50), 20, 0);
+        do_read(r, 0, va, PAGES);
+}
+
 static void play_split(struct run *r)
 {
         uint64_t va;
@@ -342,8 +359,13 @@ const struct scene scenes[] = {
         { "evict", play_evict, { .pagefiles = 1, .pagefile_bytes = ROOM }, 0 },
         { "evict, slow I/O", play_evict,
           { .pagefiles = 1, .pagefile_bytes = ROOM, .slow_io = true }, 0 },
-        { "evict to a tier and a file", play_rewrite,
-          { .pagefiles = 1, .pagefile_bytes = ROOM, .tier_percent = 50, .budget = 1024 }, 0 },
+        { "evict to a tier and a file", play_tier,
+          { .pagefiles = 1, .pagefile_bytes = ROOM, .tier_percent = 3, .budget = 1024 }, 0 },
+        { "evict to a tier and a file, slow I/O", play_tier,
+          { .pagefiles = 1, .pagefile_bytes = ROOM, .tier_percent = 3, .budget = 1024,
+            .slow_io = true }, 0 },
+        { "evict to a tier alone", play_tier,
+          { .pagefiles = 0, .tier_percent = 50, .budget = 1024 }, 0 },
         { "evict to several files", play_rewrite,
           { .pagefiles = 3, .pagefile_bytes = 50 << 12 }, 0 },
         { "rewrite", play_rewrite, { .pagefiles = 1, .pagefile_bytes = ROOM }, 0 },
