@@ -14,6 +14,7 @@
  */
 #include "agent.h"
 #include "buffers.h"
+#include "report.h"
 #include <errno.h>
 
 #ifndef SYS_USER_DISPATCH
@@ -136,6 +137,7 @@ static void dispatch(struct quire_thread *t, ucontext_t *uc, int64_t nr)
                 return;
         }
         forget_last(t);
+        quire_report_poll();       /* here too: handler threads take no faults of ours */
         t->calls++;
         t->bounced = 0;
         c->nr = nr;
