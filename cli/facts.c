@@ -156,7 +156,7 @@ void quire_facts_command(char **argv, char *out, size_t room)
         size_t used = 0;
 
         for (unsigned i = 0; argv[i] && used < room; i++) {
-                const char *word = argv[i], *slash = strrchr(word, '/');
+                const char *word = *argv[i] ? argv[i] : "''", *slash = strrchr(word, '/');
 
                 if (i == 0 && slash && slash[1])
                         word = slash + 1;

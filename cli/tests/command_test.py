@@ -3,6 +3,7 @@
 in which one line; and that a program's status, signals and output pass through.
 
 command_test.py QUIRE STATIC_PROGRAM [-- TEST...]"""
+import csv
 import json
 import os
 import pty
@@ -14,6 +15,7 @@ import stat
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as xml
 
 import harness
 from harness import Skip, equal
@@ -458,6 +460,101 @@ def test_shared_files_are_removed(folder):
     equal(os.listdir(folder), ['t.csv'])
     equal(stat.S_IMODE(os.stat(f'{folder}/t.csv').st_mode) & 0o111, 0)
 
+
+# ------------------------------------------------ a program that does not fit
+
+GREEDY = '''
+import os, signal, sys
+noise = os.urandom(1 << 20)
+data = [noise[i:] + noise[:i] for i in range(40)]           # 40 MiB, none alike
+print(sum(block[i] for block in data for i in range(0, 1 << 20, 4096)) > 0, flush=True)
+if sys.argv[1:] == ['fork']:
+    if os.fork() == 0:
+        os._exit(data[0][0] != noise[0])
+    sys.exit(os.wait()[1])
+if sys.argv[1:] == ['die']:
+    os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+def run_greedy(folder, *words, options=(), **more):
+    """The JSON report of it in 16 MiB."""
+    done = quire('run', '-m', '16M', f'--report=json={folder}/r.json', '--pagefile', folder,
+                 *options, '--', sys.executable, '-c', GREEDY, *words, **more)
+    equal((done.stdout, done.stderr), ('True\n', ''))
+    with open(f'{folder}/r.json', encoding='utf-8') as file:
+        return done.returncode, json.load(file)
+
+
+def process_of(report):
+    """The Python process; its name may be that of a script that found it."""
+    return max(report['processes'], key=lambda p: p['memory']['virtual_peak'])
+
+
+def test_report_of_a_program_that_does_not_fit(folder):
+    for faults in ('inline', 'thread'):
+        status, report = run_greedy(folder, options=['--faults', faults])
+        equal((status, report['status'], report['faults_mode']), (0, 0, faults))
+        memory = report['memory']
+        assert memory['virtual_peak'] > 40 << 20, memory
+        assert 8 << 20 < memory['resident_peak'] <= 16 << 20, memory
+        assert memory['managed_share'] > 0.9, memory
+        came_back = report['faults']['tier'] + report['faults']['hard']
+        assert came_back > 200, report['faults']
+        assert report['paging']['bytes_out'] > 10 << 20, report['paging']
+        latency = report['latency_ns']['all']
+        assert 0 < latency['p50'] <= latency['p99'] <= latency['max'], latency
+        assert 0 < report['stall_ns'] < 100 * report['run_ns'], report['stall_ns']
+
+
+def test_forked_child_counts_for_itself(folder):
+    status, report = run_greedy(folder, 'fork')
+    equal(status, 0)
+    parent = process_of(report)
+    child, = [p for p in report['processes'] if p['parent'] == parent['pid']]
+    equal((child['end'], child['end_value'], parent['forks']), ('exit', 0, 1))
+    assert child['memory']['virtual_peak'] > 40 << 20, child['memory']
+    assert 0 < child['faults']['hard'] < parent['faults']['hard'] / 2, (child, parent)
+    for kind in ('zero', 'hard'):
+        equal(report['faults'][kind], sum(p['faults'][kind] for p in report['processes']))
+
+
+def test_report_of_a_killed_program(folder):
+    status, report = run_greedy(folder, 'die')
+    equal((status, report['signal']), (-signal.SIGKILL, int(signal.SIGKILL)))
+    process = process_of(report)
+    equal((process['end'], process['end_value']), ('unknown', None))
+    assert process['faults']['zero'] > 200, process['faults']
+
+
+def test_pictures_and_trace_of_a_program(folder):
+    run_greedy(folder, options=[f'--heatmap={folder}/h.png', f'--trace={folder}/t.csv'])
+    with open(f'{folder}/h.png', 'rb') as file:
+        equal(file.read(8), b'\x89PNG\r\n\x1a\n')
+    with open(f'{folder}/t.csv', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    pages = {kind: sum(int(r['pages']) for r in rows if r['event'] == kind)
+             for kind in ('zero', 'evict', 'hard', 'write')}
+    assert all(n > 1000 for n in pages.values()), pages
+    run_greedy(folder, options=[f'--heatmap={folder}/h.svg', f'--trace={folder}/t.json'])
+    root = xml.parse(f'{folder}/h.svg').getroot()
+    words = [t.text for t in root.iter('{http://www.w3.org/2000/svg}text')]
+    assert any(w.endswith(' in 16 MiB') for w in words), words
+    with open(f'{folder}/t.json', encoding='utf-8') as file:
+        names = {e['name'] for e in json.load(file)['traceEvents']}
+    assert {'zero', 'evict', 'hard', 'write', 'process_name'} <= names, names
+
+
+def test_pagefile_size_is_a_limit(folder):
+    """What does not fit is refused as if memory were out; nothing else happens."""
+    done = quire('run', '-m', '16M', '--pagefile-size', '8M', '--pagefile', folder, '--',
+                 sys.executable, '-c',
+                 'try:\n    x = [bytes([i]) * (1 << 20) for i in range(100)]\n'
+                 'except MemoryError:\n    print("no memory")')
+    equal((done.returncode, done.stdout, done.stderr), (0, 'no memory\n', ''))
+
+
+# ----------------------------------------------------------------------- probe
 
 def test_probe(folder):
     done = quire('probe')
