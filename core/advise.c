@@ -37,27 +37,43 @@ static bool may_go(const struct quire_page *p)
         return p->where == QUIRE_AT_FRAME && !quire_page_wanted(p);
 }
 
-/* Evict what is resident in the range; what has no room in the store stays. */
-static void push_out(struct quire_system *sys, const struct quire_span *span)
+/* Pages from `first' on that can go, out of their queues; *end: behind the last. */
+static unsigned collect_resident(struct quire_space *s, uint64_t first, uint64_t count,
+                                 struct quire_page **batch, uint64_t *end)
 {
-        struct quire_page *batch[QUIRE_RUN_MAX], *p;
-        uint64_t at = span->index, end = at + span->count;
+        struct quire_region *r = quire_region_find(s, first);
+        uint64_t index = r ? quire_region_index(r, first) : 0;
+        unsigned n = 0;
 
-        for (;;) {
-                unsigned n = 0;
+        for (uint64_t at = index; r && r->object && n < QUIRE_RUN_MAX; at++) {
+                struct quire_page *p = quire_radix_next(&r->object->pages, at);
 
-                for (; n < QUIRE_RUN_MAX &&
-                       (p = quire_radix_next(&span->region->object->pages, at)) &&
-                       p->index < end; at = p->index + 1) {
-                        if (!may_go(p))
-                                continue;
-                        must(sys, p->queue != QUIRE_Q_NONE && p->queue != QUIRE_Q_HELD);
-                        quire_queue_remove(sys, p);
-                        batch[n++] = p;
-                }
-                if (!n)
-                        return;
-                quire_evict(sys, batch, n);
+                if (!p || p->index - index >= count || p->index - r->object_first >= r->count)
+                        break;
+                at = p->index;
+                if (!may_go(p))
+                        continue;
+                must(s->system, p->queue != QUIRE_Q_NONE && p->queue != QUIRE_Q_HELD);
+                quire_queue_remove(s->system, p);
+                batch[n++] = p;
+                *end = first + (p->index - index) + 1;
+        }
+        return n;
+}
+
+/* Evict what is resident in the range, waiting for transfers (drops and retakes
+ * the lock); what has no room in the store stays. */
+static void push_out(struct quire_space *s, uint64_t first, uint64_t count)
+{
+        struct quire_system *sys = s->system;
+        struct quire_page *batch[QUIRE_RUN_MAX];
+        uint64_t stop = first + count, end = first;
+        unsigned n;
+
+        must_hold(sys);
+        while (first < stop && (n = collect_resident(s, first, stop - first, batch, &end))) {
+                if (quire_evict(sys, batch, n) == n || !quire_store_settle(sys, true))
+                        first = end;
         }
 }
 
@@ -91,7 +107,7 @@ static enum quire_status advise(struct quire_space *s, struct quire_span *span,
                 break;
         }
         case QUIRE_WONT_NEED:
-                push_out(s->system, span);
+                push_out(s, span->page, span->count);
                 quire_store_push(s->system);
                 break;
         default:
