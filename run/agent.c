@@ -20,6 +20,8 @@
 
 #define HOLD_MOST ((uint64_t)8 << 20)
 #define HOLD_LEAST ((uint64_t)64 << 10)
+#define NO_DISPATCH "this kernel has no syscall user dispatch"
+#define NEED_DISPATCH "quire run needs Linux 5.11 or newer on x86-64"
 
 struct quire_agent quire_agent;
 
@@ -168,7 +170,8 @@ static void open_quire(uint64_t memory)
                 quire_agent.hold_most = HOLD_LEAST;
 }
 
-/* The mechanisms in use, for the report: names of abilities that are there. */
+/* The mechanisms in use, for the report: names of abilities that are there.
+ * QUIRE_DISABLE may have taken away the one that nothing replaces here. */
 static void note_abilities(void)
 {
         struct quire_ability list[32];
@@ -176,6 +179,8 @@ static void note_abilities(void)
         char words[240], *to = words, *end = words + sizeof(words) - 1;
 
         for (unsigned i = 0; i < n && i < 32; i++) {
+                if (!list[i].present && !strcmp(list[i].name, "syscall-dispatch"))
+                        quire_agent_fail(NO_DISPATCH, NEED_DISPATCH);
                 if (!list[i].present)
                         continue;
                 if (to > words)
@@ -226,8 +231,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
         open_mask(t);
         quire_signals_open();
         if (quire_block_arm(t))
-                quire_agent_fail("this kernel has no syscall user dispatch",
-                                 "quire run needs Linux 5.11 or newer on x86-64");
+                quire_agent_fail(NO_DISPATCH, NEED_DISPATCH);
         quire_agent.armed = true;
         t->selector = QUIRE_BLOCK;
 }

@@ -13,8 +13,9 @@
  *   calls.c      those that a line of the table can not describe
  *   buffers.c    arguments in managed memory: copied, or held resident
  *   chunk.c      transfers that are larger than may be held at once
- *   memory.c     mmap and its family for managed memory; remap.c, advice.c too
- *   heap.c       the program break
+ *   parts.c      whose a range of addresses is, part by part
+ *   memory.c     mmap, munmap, mprotect; remap.c mremap; advice.c madvise and
+ *                what only asks; heap.c the program break
  *   signals.c    handlers, masks and signal stacks as the program sees them
  *   deliver.c    signals on their way to the program's handlers, and back
  *   faults.c     SIGBUS and SIGSEGV

@@ -53,6 +53,7 @@ void quire_memory_unlock(void)
         STORE(&owner, 0);
         if (__atomic_exchange_n(&word, 0, __ATOMIC_RELEASE) == 2)
                 raw_futex_wake(&word, 1);
+        quire_report_poll();
 }
 
 void quire_memory_open(void)

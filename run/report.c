@@ -293,7 +293,7 @@ static void measure(void)
 {
         struct quire_stats_share s = { .time = clock_now() };
 
-        if (!quire_share_measure(share, &s))
+        if (!quire_share_measure(share, &entry->counters, &s))
                 return;
         entry->last = s;
         measured = s.managed;

@@ -38,6 +38,6 @@ void quire_share_after(void);
 /* A descriptor to measure with, or -1. */
 int quire_share_open(void);
 void quire_share_close(int fd);
-bool quire_share_measure(int fd, struct quire_stats_share *);
+bool quire_share_measure(int fd, const struct quire_counters *, struct quire_stats_share *);
 
 #endif

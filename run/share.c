@@ -201,11 +201,20 @@ static uint64_t managed_bytes(void)
         return pages * PAGE;
 }
 
+/* What of Quire's anonymous memory is not the budget's: records, stacks, slack. */
+static uint64_t beyond_budget(uint64_t own, uint64_t shown, const struct quire_counters *c)
+{
+        uint64_t frames = (c->resident + c->tier_frames) * PAGE;
+
+        return own + shown > frames ? own + shown - frames : 0;
+}
+
 /* False: the kernel would not say. */
-bool quire_share_measure(int fd, struct quire_stats_share *out)
+bool quire_share_measure(int fd, const struct quire_counters *c, struct quire_stats_share *out)
 {
         static struct reader r;          /* [the report's lock] */
         struct quire_span s = { 0, 0 };
+        uint64_t own_bytes = 0, shown = 0;
         bool managed = false, own = false, any = false;
 
         if (fd < 0 || raw3(SYS_lseek, raw_int(fd), 0, 0) < 0)
@@ -217,11 +226,12 @@ bool quire_share_measure(int fd, struct quire_stats_share *out)
                         managed = quire_linux_owns(quire_agent.machine, s.va);
                         own = !managed && is_ours(&s);
                         any = true;
-                } else if (!managed && !strncmp(r.line, "Anonymous:", 10)) {
+                } else if (!strncmp(r.line, "Anonymous:", 10)) {
                         uint64_t bytes = get_decimal(r.line + 10) * 1024;
-                        *(own ? &out->overhead : &out->unmanaged) += bytes;
+                        *(managed ? &shown : own ? &own_bytes : &out->unmanaged) += bytes;
                 }
         }
+        out->overhead = beyond_budget(own_bytes, shown, c);
         out->managed = managed_bytes();
         return any;
 }

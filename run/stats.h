@@ -73,7 +73,7 @@ struct quire_stats_share {
         uint64_t time;
         uint64_t managed;       /* contents in managed pages, resident or not */
         uint64_t unmanaged;     /* other anonymous memory of the program, from smaps_rollup */
-        uint64_t overhead;      /* anonymous memory of Quire itself, in neither of the two */
+        uint64_t overhead;      /* of Quire itself, not in the budget */
 };
 
 #define QUIRE_HEAT_COLUMNS 256u
