@@ -6,20 +6,24 @@
  * not end in "no such directory".  What a try leaves behind is taken away.
  */
 #include "place.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A directory with less room than this is as good as full. */
 #define ROOM_LEAST (UINT64_C(1) << 20)
+#define SHARED_PREFIX "quire-run-"
 
 static uint64_t room_of(const char *directory)
 {
@@ -242,10 +246,37 @@ int quire_output_close(struct quire_output *out)
 
 /* ------------------------------------------------------------- shared files */
 
+/* Files of a command that was killed: whoever uses one holds its lock.  A young
+ * one may be about to be locked. */
+static void sweep(const char *directory)
+{
+        DIR *list = opendir(directory);
+        time_t now = time(NULL);
+        struct dirent *entry;
+        struct stat st;
+
+        while (list && (entry = readdir(list))) {
+                int fd;
+
+                if (strncmp(entry->d_name, SHARED_PREFIX, strlen(SHARED_PREFIX)) != 0
+                    || fstatat(dirfd(list), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0
+                    || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || now - st.st_mtime < 10)
+                        continue;
+                fd = openat(dirfd(list), entry->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+                if (fd < 0)
+                        continue;
+                if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+                        unlinkat(dirfd(list), entry->d_name, 0);
+                close(fd);
+        }
+        if (list)
+                closedir(list);
+}
+
 static bool shared_try(struct quire_shared *s, const char *directory, const char *name,
                        uint64_t bytes)
 {
-        int wrote = snprintf(s->path, sizeof(s->path), "%s/quire-%s-XXXXXX", directory, name);
+        int wrote = snprintf(s->path, sizeof(s->path), "%s/" SHARED_PREFIX "%s-XXXXXX", directory, name);
 
         if (!*directory || wrote < 0 || (size_t)wrote >= sizeof(s->path))
                 return false;
@@ -253,6 +284,7 @@ static bool shared_try(struct quire_shared *s, const char *directory, const char
         if (s->fd < 0)
                 return false;
         s->at = MAP_FAILED;
+        flock(s->fd, LOCK_EX | LOCK_NB);      /* until we are gone: see sweep() */
         if (ftruncate(s->fd, (off_t)bytes) == 0)
                 s->at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
         if (s->at == MAP_FAILED) {
@@ -276,6 +308,8 @@ int quire_shared_open(struct quire_shared *s, const char *name, uint64_t bytes,
 
         memset(s, 0, sizeof(*s));
         for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+                if (*places[i])
+                        sweep(places[i]);
                 /* A sparse file that outgrows its file system kills the writer. */
                 if (*places[i] && room_of(places[i]) > bytes + ROOM_LEAST
                     && shared_try(s, places[i], name, bytes))

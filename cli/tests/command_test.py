@@ -461,6 +461,25 @@ def test_shared_files_are_removed(folder):
     equal(stat.S_IMODE(os.stat(f'{folder}/t.csv').st_mode) & 0o111, 0)
 
 
+def test_files_of_a_killed_command_are_swept(folder):
+    """The next command removes them, and lets those in use be."""
+    home = {**os.environ, 'XDG_RUNTIME_DIR': folder}
+    killed, _ = start_catcher(f'--report=json={folder}/r.json', env=home)
+    killed.kill()
+    killed.communicate(timeout=PATIENCE)
+    left, = [n for n in os.listdir(folder) if n.startswith('quire-run-')]
+    in_use, _ = start_catcher(f'--report=json={folder}/s.json', env=home)
+    both = [n for n in os.listdir(folder) if n.startswith('quire-run-')]
+    equal(len(both), 2)
+    for name in both:                   # (younger ones might not be locked yet)
+        os.utime(f'{folder}/{name}', (0, 0))
+    equal(quire('run', '--report=json=/dev/null', 'true', env=home).returncode, 0)
+    names = [n for n in os.listdir(folder) if n.startswith('quire-run-')]
+    assert left not in names and len(names) == 1, names
+    in_use.terminate()
+    in_use.communicate(timeout=PATIENCE)
+
+
 # ------------------------------------------------ a program that does not fit
 
 GREEDY = '''
