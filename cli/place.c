@@ -260,7 +260,8 @@ static void sweep(const char *directory)
 
                 if (strncmp(entry->d_name, SHARED_PREFIX, strlen(SHARED_PREFIX)) != 0
                     || fstatat(dirfd(list), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0
-                    || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || now - st.st_mtime < 10)
+                    || !S_ISREG(st.st_mode) || st.st_uid != geteuid()
+                    || now - st.st_mtime < 10)
                         continue;
                 fd = openat(dirfd(list), entry->d_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
                 if (fd < 0)
@@ -276,7 +277,8 @@ static void sweep(const char *directory)
 static bool shared_try(struct quire_shared *s, const char *directory, const char *name,
                        uint64_t bytes)
 {
-        int wrote = snprintf(s->path, sizeof(s->path), "%s/" SHARED_PREFIX "%s-XXXXXX", directory, name);
+        int wrote = snprintf(s->path, sizeof(s->path), "%s/" SHARED_PREFIX "%s-XXXXXX", directory,
+                             name);
 
         if (!*directory || wrote < 0 || (size_t)wrote >= sizeof(s->path))
                 return false;
