@@ -69,7 +69,7 @@ awk 'BEGIN {
         }
         for (size = 0; size < 110000000; size += length(line) + 1) {
                 line = word[int(rand() * 4096)]
-                for (n = int(rand() * 6); n >= 0; n--)
+                for (n = 40 + int(rand() * 80); n >= 0; n--)
                         line = line " " word[int(rand() * 4096)]
                 print line
         }
@@ -79,12 +79,13 @@ cat >"$work/dicts.py" <<'END'
 import random, sys
 draw = random.Random(11)
 people = {}
-for i in range(850_000):
+for i in range(700_000):
     people[f'person-{i}'] = {'age': draw.randrange(100), 'name': f'{draw.getrandbits(64):016x}'}
 ages = [0] * 100
-for key in sorted(people, key=lambda key: people[key]['name']):
-    ages[people[key]['age']] += 1
-print(len(people), ages, hash(tuple(ages)))
+for person in people.values():
+    ages[person['age']] += 1
+oldest = sorted(people, key=lambda key: -people[key]['age'])[:1000]
+print(len(people), ages, [people[key]['name'] for key in oldest])
 END
 
 compare sort "$work/words" sort -S 300M --parallel=2 -T "$work"
