@@ -411,7 +411,9 @@ struct quire_outcome {
         enum quire_event_kind kind;        /* of RESUME: what it took */
 };
 /* Resolve one access; the lock is held, dropped and retaken as needed.  Ticket
- * 0: the caller cannot be resumed, so wait here for pages in transit. */
+ * 0: the caller cannot be resumed, so wait here for pages in transit; NO_ALARM:
+ * likewise, and it is no access of the program's, so guard marks stay. */
+#define QUIRE_NO_ALARM UINT64_MAX
 struct quire_outcome quire_resolve(struct quire_space *, uint64_t page, unsigned access,
                                    uint64_t ticket);
 /* Let pages in transit in the range arrive (drops and retakes the lock). */

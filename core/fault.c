@@ -398,7 +398,7 @@ static enum step wait_for_page(struct walk *w)
 {
         struct quire_system *sys = w->space->system;
 
-        if (w->ticket)
+        if (w->ticket && w->ticket != QUIRE_NO_ALARM)
                 return quire_wait_for(sys, w->page, w->ticket) ? STEP_PEND : STEP_DONE;
         quire_wait_settled(sys);
         return STEP_AGAIN;
@@ -451,7 +451,8 @@ static enum quire_reason judge(struct walk *w)
         if (!(attr & QUIRE_ATTR_COMMITTED))
                 return QUIRE_WHY_RESERVED;
         if (attr & QUIRE_ATTR_GUARD) {
-                clear_guard(w);
+                if (w->ticket != QUIRE_NO_ALARM)
+                        clear_guard(w);
                 return QUIRE_WHY_GUARD;
         }
         if (w->access == QUIRE_X && !w->space->system->can->executes)
