@@ -63,8 +63,6 @@ static void test_B14_ram_and_pagefile_and_no_more(void)
                   .policy = "clock" },
                 { .budget = 256 << 12, .pagefiles = 1, .pagefile_bytes = 300 << 12,
                   .policy = "lru" },
-                { .budget = 1200 << 12, .pagefiles = 1, .pagefile_bytes = 300 << 12,
-                  .tier_percent = 50 },
         };
 
         for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++)
