@@ -228,6 +228,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
         quire_memory_open();
         quire_report_open(getenv(QUIRE_ENV_STATS), getenv(QUIRE_ENV_TRACE));
         note_abilities();
+        quire_files_refresh();
         open_mask(t);
         quire_signals_open();
         if (quire_block_arm(t))

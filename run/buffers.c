@@ -237,8 +237,12 @@ void quire_buffers_in(struct quire_thread *t, struct quire_call *c, unsigned arg
         prepare_in(t, &c->now[arg], bytes);
 }
 
+/* What is larger than a call may hold is held as far as that goes: the kernel
+ * fills such buffers from the front, and seldom all of them. */
 void quire_buffers_out(struct quire_thread *t, struct quire_call *c, unsigned arg, uint64_t bytes)
 {
+        if (bytes > quire_agent.hold_most)
+                bytes = quire_agent.hold_most;
         if (c->now[arg])
                 (void)quire_buffers_hold(t, c->now[arg], bytes, QUIRE_W, NULL);
 }

@@ -10,7 +10,10 @@ int quire_files_floor(void);
 /* Move a descriptor up there, closed on exec. */
 int quire_files_raise(int fd);
 
-enum quire_outcome quire_files_close(struct quire_thread *, struct quire_call *);
+/* Learn anew where ours begin.  In a forked child, and at start. */
+void quire_files_refresh(void);
+
+enum quire_outcome quire_files_one(struct quire_thread *, struct quire_call *);
 enum quire_outcome quire_files_close_range(struct quire_thread *, struct quire_call *);
 enum quire_outcome quire_files_dup(struct quire_thread *, struct quire_call *);
 enum quire_outcome quire_files_fcntl(struct quire_thread *, struct quire_call *);

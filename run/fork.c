@@ -13,6 +13,7 @@
  */
 #include "agent.h"
 #include "buffers.h"
+#include "files.h"
 #include "memory.h"
 #include "report.h"
 #include "threads.h"
@@ -30,6 +31,7 @@ static void become_child(struct quire_thread *t, const struct quire_birth *b, uc
         quire_threads_forked();
         quire_report_forked();
         quire_linux_fork_child(quire_agent.process);
+        quire_files_refresh();
         quire_memory_forked();
         if (b->clear_handlers)
                 quire_signals_clear_all(false);
