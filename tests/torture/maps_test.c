@@ -110,7 +110,8 @@ static void test_B11_addresses_below_2_gb(void)
         open_process();
         for (unsigned i = 0; i < 200; i++) {
                 struct quire_request q = { .bytes = (1 + i % 7) * PAGE * 16, .low = 64 << 10,
-                                           .high = (uint64_t)1 << 31, .flags = i % 3 ? 0 : QUIRE_TOP_DOWN };
+                                           .high = (uint64_t)1 << 31,
+                                           .flags = i % 3 ? 0 : QUIRE_TOP_DOWN };
 
                 REQUIRE(quire_region_reserve(space, &q, &va) == QUIRE_OK);
                 CHECK(va + q.bytes <= (uint64_t)1 << 31);
