@@ -6,6 +6,7 @@
  */
 #include "buffers.h"
 #include "parts.h"
+#include "report.h"
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -124,6 +125,8 @@ enum quire_outcome quire_memory_madvise(struct quire_thread *t, struct quire_cal
 {
         if (is_kernels(c))
                 return QUIRE_CALL_PASS;
+        if ((int)c->args[2] == MADV_DONTNEED || (int)c->args[2] == MADV_FREE)
+                quire_report_shrinks();
         return quire_answer(c, on_paged_range(t, c, advise_part));
 }
 

@@ -11,6 +11,7 @@
  * Lock: the memory lock.  Signal context: yes.
  */
 #include "parts.h"
+#include "report.h"
 #include <sys/mman.h>
 
 #define LARGEST ((uint64_t)64 << 30)
@@ -70,6 +71,8 @@ enum quire_outcome quire_memory_brk(struct quire_thread *t, struct quire_call *c
         if (!first)
                 return QUIRE_CALL_PASS;
         t->calls_memory++;
+        if (want >= first && want < LOAD(&now))
+                quire_report_shrinks();
         quire_memory_lock();
         from = page_up(now);
         to = page_up(want);

@@ -230,6 +230,7 @@ enum quire_outcome quire_memory_munmap(struct quire_thread *t, struct quire_call
         if (va & (PAGE - 1) || !bytes || va + bytes < va || !quire_memory_near(va, bytes))
                 return QUIRE_CALL_PASS;
         t->calls_memory++;
+        quire_report_shrinks();
         quire_memory_lock();
         failed = quire_range_free(va, bytes);
         quire_memory_unlock();

@@ -22,7 +22,12 @@
 #include <time.h>
 
 #define EVERY 64u                        /* events between two refreshes */
-#define GROWN(now, then) ((now) > (then) + (then) / 8 + ((uint64_t)1 << 20))
+/* Measuring takes milliseconds.  It is done where the peak may be, which is before
+ * memory is given back and at the end; and on the way up, now and then, for the
+ * sake of processes that are killed. */
+#define HIGHER(now, then) ((now) > (then) + (then) / 16 + ((uint64_t)1 << 20))
+#define GROWN(now, then) ((now) > (then) + (then) / 2 + ((uint64_t)1 << 20))
+#define RATHER_WORK 50u                  /* times as long as the last measuring took */
 
 static struct quire_stats_header *header;
 static struct quire_stats_entry *entry;
@@ -34,6 +39,7 @@ static uint32_t busy;                    /* [a] */
 static uint32_t due;                     /* [a] a refresh is wanted */
 static uint32_t events;                  /* [core's lock] */
 static uint64_t measured;                /* [busy] managed bytes at the last measurement */
+static uint64_t cost;                    /* [busy] what that took */
 static uint64_t ended[4];                /* [a] the counts of threads that ended */
 
 static uint64_t clock_now(void)
@@ -295,16 +301,18 @@ static void measure(void)
 
         if (!quire_share_measure(share, &entry->counters, &s))
                 return;
+        cost = clock_now() - s.time;
         entry->last = s;
         measured = s.managed;
         if (s.managed + s.unmanaged > entry->peak.managed + entry->peak.unmanaged)
                 entry->peak = s;
 }
 
-/* => busy */
-static void refresh(bool at_end)
+/* => busy.  Bytes of managed memory with contents, about. */
+static uint64_t refresh(void)
 {
         const struct quire_counters *c = &entry->counters;
+        uint64_t pages;
 
         quire_linux_enter_masked(quire_agent.machine);
         quire_system_counters(quire_agent.system, &entry->counters);
@@ -313,22 +321,35 @@ static void refresh(bool at_end)
         quire_linux_leave_masked(quire_agent.machine);
         count_calls();
         entry->mapped = quire_memory_mapped();
-        if (entry->mapped > entry->mapped_peak)      /* a forked child's, from the start */
-                entry->mapped_peak = entry->mapped;
-        uint64_t about = (c->resident + c->tier_pages) * PAGE;
-        if (c->file_pages > c->resident)
-                about += (c->file_pages - c->resident) * PAGE;
-        if (GROWN(about, measured) || (at_end && about > (1u << 20)))
-                measure();
         entry->updated = clock_now();
+        pages = c->resident + c->tier_pages;
+        if (c->file_pages > c->resident)
+                pages += c->file_pages - c->resident;
+        return pages * PAGE;
+}
+
+static bool try_busy(void)
+{
+        return entry && !__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE);
 }
 
 void quire_report_poll(void)
 {
-        if (!entry || !LOAD(&due) || __atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
+        if (!LOAD(&due) || !try_busy())
                 return;
         STORE(&due, 0);
-        refresh(false);
+        if (GROWN(refresh(), measured) &&
+            entry->updated - entry->last.time > RATHER_WORK * cost)
+                measure();
+        drop_busy();
+}
+
+void quire_report_shrinks(void)
+{
+        if (!try_busy())
+                return;
+        if (HIGHER(refresh(), measured))
+                measure();
         drop_busy();
 }
 
@@ -373,7 +394,8 @@ void quire_report_end(enum quire_stats_end kind, int value, const char *cause)
                                                                      : sizeof(entry->cause) - 1);
         } else {
                 take_busy();
-                refresh(true);
+                if (HIGHER(refresh(), measured))
+                        measure();
                 drop_busy();
         }
         entry->end_value = value;
@@ -414,7 +436,7 @@ void quire_report_forked(void)
                 unmap_entry(entry);
         entry = NULL;
         entry_index = -1;
-        measured = 0;
+        measured = cost = 0;
         memset(ended, 0, sizeof(ended));
         if (header) {
                 quire_share_close(share);

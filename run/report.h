@@ -19,6 +19,8 @@ void quire_report_end(enum quire_stats_end, int value, const char *cause);
 void quire_report_goes_on(void);
 void quire_report_threads(unsigned now);
 void quire_report_thread_ends(const struct quire_thread *);
+/* Memory is about to be given back. */
+void quire_report_shrinks(void);
 /* The amount of mapped managed memory changed; a call about memory is over. */
 void quire_report_mapped(uint64_t bytes);
 void quire_report_fork_begins(void);
