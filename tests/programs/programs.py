@@ -115,7 +115,7 @@ def sort(tests, stage):
 
 def sqlite(tests, stage):
     """sqlite3 with a database in memory, an index and joins."""
-    rows = 360_000 if FULL else 100_000
+    rows = 430_000 if FULL else 100_000
     inputs.sqlite(stage.path('statements'), rows, rows // 10)
     compare(tests, stage, 'sqlite', ['sqlite3', ':memory:'], budget(14), stdin=stage.path('statements'))
 
