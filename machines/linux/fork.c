@@ -69,6 +69,16 @@ static bool readers_gone(const struct quire_process *p)
                fd.revents & POLLHUP;
 }
 
+/* => forks is held.  What was kept for children that are gone is free. */
+static void forget_children(struct quire_process *p)
+{
+        if (!readers_gone(p))
+                return;
+        close_end(&p->l->children);
+        if (!p->unwitnessed)
+                quire_pagefile_keep(p->system, false);
+}
+
 /* Called by the machine before transfers, with no lock held: free what was kept
  * for children that are gone.  Whoever forks just now holds the lock and waits
  * for transfers, this one among them; so nobody waits for the lock here. */
@@ -78,11 +88,7 @@ static void look_at_children(struct quire_linux *l)
 
         if (!p || p->l != l || LOAD(&p->l->children) < 0 || !quire_lock_try(&p->forks))
                 return;
-        if (readers_gone(p)) {
-                close_end(&p->l->children);
-                if (!p->unwitnessed)
-                        quire_pagefile_keep(p->system, false);
-        }
+        forget_children(p);
         quire_lock_drop(&p->forks);
 }
 
@@ -91,6 +97,7 @@ static void look_at_children(struct quire_linux *l)
 void quire_linux_fork_prepare(struct quire_process *p)
 {
         quire_lock_take(&p->forks);
+        forget_children(p);              /* or one child after the other would keep them */
         quire_pagefile_keep(p->system, true);
         quire_system_freeze(p->system);
         open_witness(p);
