@@ -9,9 +9,12 @@
  * Three nouns:
  *
  *   frame   One page of contents.  A private frame is entered at no more than
- *           one address at a time; a store frame at any number.
+ *           one address at a time; a store frame at any number, in views of its
+ *           store.  A machine that shares frames (abilities) knows no such
+ *           bounds: it enters any frame anywhere.
  *   store   A row of frames that views may share.  Views are linear: page i
- *           of a view shows page (first + i) of its store.
+ *           of a view shows page (first + i) of its store.  A view that copies
+ *           takes private frames, too.
  *   mspace  The machine's half of an address space.
  *
  * Seven rules, for every function:
@@ -72,9 +75,18 @@ struct quire_abilities {
         bool notes_referenced;    /* harvest reports QUIRE_REFERENCED */
         bool executes;            /* QUIRE_X is enforced or at least granted */
         bool write_protects;      /* enter can cheaply show R while refusing W */
+        bool shares_frames;       /* any frame may be entered at any number of addresses, in
+                                   * any range; every frame has a window, shown or not */
         uint64_t va_end;          /* first address that no space can hold */
         struct quire_range paged; /* where paged ranges are cheapest; pages 0: anywhere */
         struct quire_range plain; /* where delegated ranges are cheapest; pages 0: anywhere */
+};
+
+/* What a range shows when it is not private memory. */
+struct quire_view {
+        struct quire_store *store;
+        uint64_t first;           /* the store's page at the range's first */
+        bool copies;              /* private frames may be entered in place of the store's */
 };
 
 struct quire_machine_ops {
@@ -92,7 +104,7 @@ struct quire_machine_ops {
         /* Where the core may read the frame, and write it while no thread
          * could be writing.  Good until the frame is entered, taken or freed:
          * the core may use the window without its lock meanwhile.  Of a
-         * private frame that is entered: null. */
+         * private frame that is entered: null, save where frames are shared. */
         void *(*frame_window)(struct quire_machine *, quire_frame);
 
         /* STORES */
@@ -109,13 +121,13 @@ struct quire_machine_ops {
                                         struct quire_mspace **out);
         void (*space_close)(struct quire_mspace *);
         /* From now on every access in the range is the core's to resolve.
-         * With a store, the range views it from page `first'.  Everything enter
-         * will need is allocated here, where failing is cheap, or can not fail.
+         * With a view, the range shows its store (null: private frames).
+         * Everything enter will need is allocated here, where failing is cheap,
+         * or can not fail.
          * CONFLICT: something that is not the core's lies there; *obstacle says
          * where it begins and ends (at least one page of it is in the range). */
         enum quire_status (*reserve)(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                     struct quire_store *, uint64_t first,
-                                     struct quire_range *obstacle);
+                                     const struct quire_view *, struct quire_range *obstacle);
         /* Drop the range.  Accesses in it are denied from now on, by the machine
          * or by the core when the machine asks. */
         void (*release)(struct quire_mspace *, uint64_t va, uint64_t pages);
@@ -123,7 +135,8 @@ struct quire_machine_ops {
         /* TRANSLATIONS, INSIDE A RESERVED RANGE */
 
         /* Show frames[i] at page i of the range, where nothing is shown.
-         * access includes R; of store frames, frames[i] is the view's own page. */
+         * access includes R, and the region's attributes (types.h); of store
+         * frames, frames[i] is the view's own page (or frames are shared). */
         enum quire_status (*enter)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                    const quire_frame *frames, unsigned access);
         /* Narrow or widen the access of what is shown; leave holes alone. */
@@ -136,7 +149,8 @@ struct quire_machine_ops {
                                   const quire_frame *frames);
         /* Stop showing anything in the range.  The contents of private frames
          * shown there are lost (the frames remain the core's, good for nothing but
-         * frame_free); store frames keep theirs. */
+         * frame_free); store frames keep theirs, and where frames are shared
+         * all do. */
         void (*drop)(struct quire_mspace *, uint64_t va, uint64_t pages);
 
         /* STOPPED THREADS */
@@ -151,9 +165,12 @@ struct quire_machine_ops {
          * its first touches with zeroes and reports nothing.  delegate claims
          * it with no access; delegate_protect sets the access of pages (0: any
          * access faults; contents stay); delegate_discard makes them zeroes;
-         * delegate_release gives the range back.  obstacle as in reserve. */
+         * delegate_release gives the range back.  obstacle as in reserve.
+         * With a view, first touches show the store's own pages, which the machine
+         * makes as they are touched (a view that copies: until they are written
+         * there); UNSUPPORTED where it can not. */
         enum quire_status (*delegate)(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                      struct quire_range *obstacle);
+                                      const struct quire_view *, struct quire_range *obstacle);
         enum quire_status (*delegate_protect)(struct quire_mspace *, uint64_t va,
                                               uint64_t pages, unsigned access);
         void (*delegate_discard)(struct quire_mspace *, uint64_t va, uint64_t pages);
@@ -165,13 +182,19 @@ struct quire_machine_ops {
          * page i.  QUIRE_MODIFIED only in delegated, watched ranges. */
         enum quire_status (*harvest)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                      uint8_t *bits);
+        /* The frame at a physical address: memory or a device of the machine's,
+         * which is neither counted nor freed (frame_free is never called for it),
+         * and may be entered anywhere.  NOT_PRESENT: there is none. */
+        enum quire_status (*frame_physical)(struct quire_machine *, uint64_t address,
+                                            quire_frame *out);
 };
 
 /*
  * The calls a machine makes into the core.  Any thread; no locks held.
  *
  * quire_fault: an access to va could not be satisfied.  access is QUIRE_R, W
- * or X, just one of them.  ticket names the stopped thread to resume().  May
+ * or X, just one of them, with QUIRE_KERNEL if it was made with the privilege
+ * that regions with that attribute demand.  ticket names the stopped thread to resume().  May
  * block on I/O on behalf of the access.
  */
 enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket);

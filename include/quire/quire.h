@@ -32,6 +32,7 @@ extern "C" {
 
 struct quire_system;
 struct quire_space;
+struct quire_grant;
 
 /* ------------------------------------------------------------ the system */
 
@@ -108,6 +109,7 @@ enum quire_reason {
         QUIRE_WHY_BROKEN,        /* the page's contents were lost */
         QUIRE_WHY_IO_ERROR,      /* the page could not be read just now; it is not lost */
         QUIRE_WHY_NO_MEMORY,     /* no frame, and no storage to evict to */
+        QUIRE_WHY_REVOKED,       /* the grant that the region was mapped through was revoked */
 };
 
 /*
@@ -134,6 +136,8 @@ enum {                                        /* request flags */
         QUIRE_TOP_DOWN = 1,                   /* the highest range that fits */
         QUIRE_EXACT = 2,                      /* at .va or not at all */
         QUIRE_WATCHED = 4,                    /* writes are noted from now on */
+        QUIRE_COPY = 8,                       /* with a grant: written pages become the region's
+                                               * own; nobody else sees them */
 };
 
 struct quire_request {
@@ -143,12 +147,20 @@ struct quire_request {
         uint64_t low, high;          /* range [low, high) to place it in; 0, 0: the layout's own */
         enum quire_region_kind kind;
         unsigned flags;
+        unsigned attributes;         /* QUIRE_ATTRIBUTES of types.h */
         uint64_t tag;                /* the caller's, returned by query */
+        struct quire_grant *grant;   /* map its object; null: private memory */
+        uint64_t offset;             /* bytes of the object at which the region begins */
+        unsigned access;             /* with a grant: of all pages, which are committed */
 };
 
 /* Reserve a range: no storage, every access denied.  *va says where.
+ * With a grant, map a range of its object instead: see "objects and grants".
  * CONFLICT: not free (exact); NO_SPACE: no gap fits; NO_MEMORY; UNSUPPORTED:
- * PLAIN, or WATCHED of a plain region, where the machine can not. */
+ * PLAIN, or WATCHED of a plain region, where the machine can not; WATCHED of a
+ * mapped one.  With a grant also DENIED: access beyond its rights; LIMIT: COPY
+ * of writable pages over the commit limit; INVALID: beyond the object's end;
+ * NOT_PRESENT: the grant was revoked. */
 QUIRE_CHECKED enum quire_status quire_region_reserve(struct quire_space *,
                                                      const struct quire_request *,
                                                      uint64_t *va);
@@ -199,6 +211,12 @@ struct quire_info {
         uint8_t mark;
         enum quire_region_kind kind;
         uint64_t tag;
+        unsigned attributes;
+        bool mapped, copy;             /* of an object; and written pages are its own */
+        bool revoked;
+        uint64_t object;               /* the object's number (quire_object_describe); 0: private */
+        uint64_t offset;               /* bytes of the object at .base */
+        unsigned rights;               /* the most that access may be */
 };
 /* What lies at va (of any alignment)?  Also answers for free addresses, so
  * that a walk is: query(va), then va = run_first + run_bytes, until NOT_PRESENT
@@ -214,11 +232,183 @@ enum quire_page_state {
         QUIRE_PAGE_STORED,      /* in the compressed tier or a pagefile */
         QUIRE_PAGE_BROKEN,      /* its contents were lost */
 };
-enum { QUIRE_PAGE_LOCKED = 1, QUIRE_PAGE_DIRTY = 2, QUIRE_PAGE_WRITTEN = 4 };
+enum { QUIRE_PAGE_LOCKED = 1, QUIRE_PAGE_DIRTY = 2, QUIRE_PAGE_WRITTEN = 4,
+       QUIRE_PAGE_COPIED = 8 };      /* of a copy-on-write region: the region's own page */
 /* One byte a page: the state in the low four bits, the flags in the high four.
  * PLAIN regions: NONE. */
 QUIRE_CHECKED enum quire_status quire_page_map(struct quire_space *, uint64_t va,
                                                uint64_t bytes, uint8_t *out);
+
+/* ------------------------------------------------------ objects and grants */
+
+/*
+ * An *object* is where pages come from that more than one region may show.
+ * Every region of it shows the same frames: a store through one is seen through
+ * all, in every space, and evicting a page takes it from all of them.
+ *
+ * A *grant* is a reference to an object with rights (QUIRE_R, W, X), which can
+ * only narrow: what is derived from a grant never has a right that it lacks,
+ * and nothing gives a right back.  Whoever opens an object gets a grant of all
+ * rights.  The object lives as long as a grant or a region refers to it.
+ *
+ * Mapping: quire_region_reserve() with .grant.  All pages of the region are
+ * committed with .access; protect may change that within the rights of the
+ * grant.  With QUIRE_COPY the region is copy-on-write: it shows the object's pages
+ * until they are written there; .access may then have W without the grant's
+ * W, and the pages are charged to the region.  Mapped regions can not be
+ * decommitted or discarded in part (UNSUPPORTED); they are released and split as
+ * others, and keep their object when moved.
+ */
+enum quire_object_kind {
+        QUIRE_ANONYMOUS,     /* zeroes at first, paged to the pagefile */
+        QUIRE_CALLBACK,      /* contents come from a pager: user code, a file, a device */
+        QUIRE_PHYSICAL,      /* a range of the machine's physical addresses; never paged */
+};
+
+enum {                                        /* object flags */
+        QUIRE_ON_TOUCH = 1,                   /* ANONYMOUS: charge each page when it is first
+                                               * touched, not all of them at open; an access over
+                                               * the limit is denied (NO_MEMORY) */
+        QUIRE_HOSTED = 2,                     /* ANONYMOUS: the machine's own shared memory,
+                                               * unpaged, which other processes may have, too */
+        QUIRE_EPOCHS = 4,                     /* writes are noted: quire_object_written() */
+};
+
+/*
+ * A pager supplies the pages of a CALLBACK object.
+ *
+ * Both functions are called with no lock held, by several threads at once; fill in
+ * the thread that faulted, and so in signal context where faults are signals: it
+ * must be async-signal-safe there and may touch no paged memory.  A pager that can
+ * not work so answers QUIRE_BUSY and lets a thread of its own supply.
+ *
+ * page[i] is where page i of the range is, for the time of the call.
+ */
+struct quire_pager {
+        /*
+         * Fill all of the range, which nobody else is filling.
+         *   OK        filled.
+         *   BUSY      quire_pager_supply() or quire_pager_fail() will be called for
+         *             every page of it, by any thread, perhaps before this returns;
+         *             whoever needs a page waits for that, and page[] is not for use.
+         *   IO_ERROR  not just now: the access is denied (IO_ERROR), the next one asks again.
+         *   BROKEN    never: the pages are broken.
+         */
+        enum quire_status (*fill)(void *context, uint64_t offset, uint64_t bytes,
+                                  unsigned access, void *const page[]);
+        /* Write modified pages home.  Anything but OK: they stay modified, and
+         * nothing is lost.  Null: modified pages have no home but the pagefile.  Called by
+         * flush, when the object goes, and by the thread that needs frames. */
+        enum quire_status (*write)(void *context, uint64_t offset, uint64_t bytes,
+                                   const void *const page[]);
+        /* Nothing refers to the object any more, and its modified pages were written. */
+        void (*closed)(void *context);
+        unsigned most;               /* pages of one call, at most; 0: QUIRE_IO_MAX */
+        bool evicts;                 /* modified pages that must leave memory go home; else to
+                                      * the pagefile, until they are flushed */
+};
+
+struct quire_object_request {
+        uint64_t bytes;
+        enum quire_object_kind kind;
+        unsigned flags;
+        const struct quire_pager *pager;      /* CALLBACK; outlives the object */
+        void *context;                        /* the pager's */
+        uint64_t physical;                    /* PHYSICAL: its first address */
+        struct quire_store *store;            /* HOSTED: a store of the machine's that exists
+                                               * already, which the object closes; null: a new one */
+};
+
+/* LIMIT: over the commit limit; UNSUPPORTED: PHYSICAL or HOSTED where the
+ * machine can not; NOT_PRESENT: no such physical addresses; NO_MEMORY. */
+QUIRE_CHECKED enum quire_status quire_object_open(struct quire_system *,
+                                                  const struct quire_object_request *,
+                                                  struct quire_grant **out);
+
+/* A snapshot of the object's contents as they are now, as an object of its own with
+ * all rights: pages are copied when they are written, here or there.  DENIED:
+ * the grant lacks R; UNSUPPORTED: PHYSICAL, HOSTED. */
+QUIRE_CHECKED enum quire_status quire_object_clone(struct quire_grant *,
+                                                   struct quire_grant **out);
+
+struct quire_object_info {
+        uint64_t number;             /* never another object's, in this system */
+        uint64_t bytes;
+        enum quire_object_kind kind;
+        unsigned flags, rights;      /* the object's, the grant's */
+        uint64_t regions, grants;    /* that refer to it */
+        uint64_t charged, resident;  /* pages */
+        bool revoked, broken;        /* the grant was; the pager was declared dead */
+};
+void quire_object_describe(struct quire_grant *, struct quire_object_info *out);
+
+/* Write pages of the range that were modified home (CALLBACK with a write
+ * function), and wait until that is done.  DENIED: the grant lacks W.  IO_ERROR: some
+ * could not be written; they stay modified. */
+QUIRE_CHECKED enum quire_status quire_object_flush(struct quire_grant *, uint64_t offset,
+                                                   uint64_t bytes);
+/* Runs of pages that are modified and not home yet, ascending, at most *count of them
+ * into out (bytes and pages); *count: how many. */
+QUIRE_CHECKED enum quire_status quire_object_dirty(struct quire_grant *, uint64_t offset,
+                                                   uint64_t bytes, struct quire_range *out,
+                                                   uint64_t *count);
+/* The pages written since they were last reset, exactly, as runs (EPOCHS, else
+ * INVALID).  With reset, those returned begin a new epoch: a store that is not in
+ * this answer is in the next.  Resumable at the end of the last run. */
+QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint64_t offset,
+                                                     uint64_t bytes, bool reset,
+                                                     struct quire_range *out, uint64_t *count);
+
+/* Pages of a CALLBACK object: those that somebody waits for arrive and he goes on;
+ * those that nobody asked for are taken as far as frames are free; those that
+ * have contents keep them.  *taken (may be null): bytes of pages that took theirs. */
+QUIRE_CHECKED enum quire_status quire_pager_supply(struct quire_grant *, uint64_t offset,
+                                                   uint64_t bytes, const void *contents,
+                                                   uint64_t *taken);
+/* IO_ERROR: whoever waits for a page of the range is denied it; BROKEN: and so is
+ * everybody from now on. */
+QUIRE_CHECKED enum quire_status quire_pager_fail(struct quire_grant *, uint64_t offset,
+                                                 uint64_t bytes, enum quire_status);
+/* The pager is dead: whoever waits for it is denied (IO_ERROR), and so is every
+ * access to a page that is not here.  Its functions are not called any more. */
+void quire_pager_died(struct quire_grant *);
+
+/* A grant of the same object with the rights given, derived from this one.
+ * DENIED: rights that this one lacks; NOT_PRESENT: it was revoked. */
+QUIRE_CHECKED enum quire_status quire_grant_narrow(struct quire_grant *, unsigned rights,
+                                                   struct quire_grant **out);
+/* Another reference to the grant itself: each wants its own close. */
+void quire_grant_hold(struct quire_grant *);
+/* Closing a grant leaves those derived from it, and regions mapped through it. */
+void quire_grant_close(struct quire_grant *);
+/*
+ * Take back what the grant gave: from now on nothing can be mapped through it or
+ * a grant derived from it, and accesses to regions that were are denied
+ * (QUIRE_WHY_REVOKED); when this returns, no thread holds the old right.  The regions stay
+ * reserved until they are released; a copy-on-write region loses its own pages'
+ * access, too.
+ */
+void quire_grant_revoke(struct quire_grant *);
+
+/* Names of objects in this system, for faces that have them.  UTF-8, at most 255
+ * bytes.  A name goes when it is removed, or with the last grant of its object.
+ * CONFLICT: the name is taken; NOT_PRESENT: it is not; DENIED: rights that the named grant
+ * lacks. */
+QUIRE_CHECKED enum quire_status quire_name_set(struct quire_system *, const char *name,
+                                               struct quire_grant *);
+QUIRE_CHECKED enum quire_status quire_name_find(struct quire_system *, const char *name,
+                                                unsigned rights, struct quire_grant **out);
+QUIRE_CHECKED enum quire_status quire_name_remove(struct quire_system *, const char *name);
+
+/*
+ * A copy of a whole space as it is now, as fork would make it: private regions
+ * and their contents are copied when they are written, mapped regions show the
+ * same objects, attributes and marks are the same; locks and holds are not copied.
+ * UNSUPPORTED: the machine has but one space, or a region is PLAIN; LIMIT: what
+ * the copy may come to write is over the commit limit; NO_MEMORY.
+ */
+QUIRE_CHECKED enum quire_status quire_space_clone(struct quire_space *,
+                                                  struct quire_space **out);
 
 /* ------------------------------------------- locking, watching and advice */
 

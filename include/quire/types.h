@@ -15,6 +15,16 @@
 /* Access: a bit set.  Write implies read wherever the hardware says so. */
 enum { QUIRE_R = 1, QUIRE_W = 2, QUIRE_X = 4 };
 
+/* Memory attributes: of a whole region, beside the access of its pages.  Where a
+ * machine has none of these, they are kept and reported, and change nothing. */
+enum {
+        QUIRE_KERNEL = 8,            /* accesses from user mode are denied */
+        QUIRE_CACHE_THROUGH = 16,    /* write-through */
+        QUIRE_CACHE_NONE = 32,       /* not cached */
+        QUIRE_CACHE_COMBINE = 48,    /* writes are combined */
+        QUIRE_ATTRIBUTES = 56,       /* all of them */
+};
+
 /*
  * What a call may answer.  Zero is success; whatever is not zero changed
  * nothing, except where a declaration says otherwise.
