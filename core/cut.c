@@ -201,7 +201,7 @@ static enum quire_status grow_in_place(struct quire_region *r, uint64_t more)
 
         if (!quire_space_free(s, end, more))
                 return QUIRE_CONFLICT;
-        st = sys->mops->reserve(s->mspace, end << sys->shift, more, NULL, 0, &obstacle);
+        st = sys->mops->reserve(s->mspace, end << sys->shift, more, NULL, &obstacle);
         if (st != QUIRE_OK)
                 return st;
         st = quire_ranges_grow(sys, &r->ranges, more, 0);

@@ -159,8 +159,8 @@ static enum quire_status claim(struct quire_space *s, enum quire_region_kind kin
         must(s->system, quire_space_free(s, first, count));
         must(s->system, kind == QUIRE_PAGED || (kind == QUIRE_PLAIN && m->delegate));
         if (kind == QUIRE_PLAIN)
-                return m->delegate(s->mspace, va, count, obstacle);
-        return m->reserve(s->mspace, va, count, NULL, 0, obstacle);
+                return m->delegate(s->mspace, va, count, NULL, obstacle);
+        return m->reserve(s->mspace, va, count, NULL, obstacle);
 }
 
 static enum quire_status claim_exact(struct quire_space *s, enum quire_region_kind kind,

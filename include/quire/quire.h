@@ -390,8 +390,8 @@ void quire_grant_close(struct quire_grant *);
  */
 void quire_grant_revoke(struct quire_grant *);
 
-/* Names of objects in this system, for faces that have them.  UTF-8, at most 255
- * bytes.  A name goes when it is removed, or with the last grant of its object.
+/* Names of grants in this system, for faces that have them.  UTF-8, 1 to 255
+ * bytes.  A name goes when it is removed, or with the last close of its grant.
  * CONFLICT: the name is taken; NOT_PRESENT: it is not; DENIED: rights that the named grant
  * lacks. */
 QUIRE_CHECKED enum quire_status quire_name_set(struct quire_system *, const char *name,
