@@ -8,8 +8,9 @@
  *   plain    one large inaccessible mapping, not registered; see plain.c.
  *   chunks   what was asked for at other addresses, or against the grain of a
  *            zone (a paged range inside plain, a delegated one inside the
- *            arena).  Neighbours of one kind are one chunk, as their mappings
- *            are one to the kernel.
+ *            arena), and views of stores, paged or plain.  Neighbours of one kind
+ *            that are no views are one chunk, as their mappings are one to the
+ *            kernel.
  *
  * A range may run across zones; it is handled piece by piece, and a piece that
  * fails undoes those before it.
@@ -18,8 +19,8 @@
  * the rows under a sequence count and touch no lock.
  *
  * Invariants
- *   A1  Rows ascend, are disjoint and not empty; rows of one kind (views apart)
- *       never touch.
+ *   A1  Rows ascend, are disjoint and not empty; rows of one kind (views apart,
+ *       which are never joined) never touch.
  *   A2  Everything in the arena outside CHUNK_PLAIN rows is readable, writable
  *       and registered; so are CHUNK_PAGED rows and the pool (MOVE wants the
  *       same protection on both sides).
@@ -68,7 +69,7 @@ static bool in_zone(uint64_t va, uint64_t first, uint64_t bytes)
 static struct chunk get_row(const struct chunk *row)
 {
         return (struct chunk){ LOAD(&row->first), LOAD(&row->pages), LOAD(&row->kind),
-                               LOAD(&row->store), LOAD(&row->index) };
+                               LOAD(&row->store), LOAD(&row->index), LOAD(&row->copies) };
 }
 
 static void put_row(struct chunk *row, const struct chunk *value)
@@ -78,6 +79,7 @@ static void put_row(struct chunk *row, const struct chunk *value)
         STORE(&row->kind, value->kind);
         STORE(&row->store, value->store);
         STORE(&row->index, value->index);
+        STORE(&row->copies, value->copies);
 }
 
 static uint64_t row_end(const struct chunk *row)
@@ -146,7 +148,7 @@ static bool grow_rows(struct quire_linux *l, uint32_t more)
 
 static bool same_kind(const struct chunk *a, const struct chunk *b)
 {
-        return a->kind == b->kind && a->kind != CHUNK_VIEW;
+        return a->kind == b->kind && !a->store && !b->store;
 }
 
 /* Make the hole for a row at `at', or close it. */
@@ -250,7 +252,7 @@ static long map_bare(const struct chunk *c, bool over)
         int flags = over ? MAP_FIXED : MAP_FIXED_NOREPLACE;
         long at;
 
-        if (c->kind == CHUNK_VIEW)
+        if (c->store)
                 at = quire_view_map(c, flags);
         else
                 at = sys_mmap(c->first, bytes, kind_protection(c->kind), ANONYMOUS | flags, -1, 0);
@@ -265,7 +267,7 @@ static long watch_piece(struct quire_linux *l, const struct chunk *c)
 {
         if (c->kind == CHUNK_PLAIN)
                 return 0;
-        if (c->kind == CHUNK_VIEW)
+        if (c->store)
                 return quire_view_watch(l, c);
         (void)sys_madvise(c->first, c->pages << PAGE_SHIFT, MADV_NOHUGEPAGE);
         return quire_uffd_watch_over(l, c->first, c->pages << PAGE_SHIFT);
@@ -274,7 +276,7 @@ static long watch_piece(struct quire_linux *l, const struct chunk *c)
 /* Put back what a chunk at this place stood on: its zone, or nothing. */
 static void unmap_piece(struct quire_linux *l, uint64_t first, uint64_t pages)
 {
-        struct chunk zone = { first, pages, CHUNK_PAGED, NULL, 0 };
+        struct chunk zone = { .first = first, .pages = pages, .kind = CHUNK_PAGED };
 
         if (in_zone(first, l->plain, l->plain_bytes))
                 zone.kind = CHUNK_PLAIN;
@@ -296,7 +298,10 @@ static long map_piece(struct quire_linux *l, const struct chunk *c, bool over)
 
         if (failed)
                 return failed;
-        failed = watch_piece(l, c);
+        if (c->store)
+                failed = quire_view_open(c);
+        if (!failed)
+                failed = watch_piece(l, c);
         if (failed)
                 unmap_piece(l, c->first, c->pages);
         return failed;
@@ -320,6 +325,23 @@ enum chunk_kind quire_zone_kind(const struct quire_linux *l, uint64_t va)
         if (in_zone(va, l->arena, l->arena_bytes))
                 return CHUNK_PAGED;
         return in_zone(va, l->plain, l->plain_bytes) ? CHUNK_PLAIN : 0;
+}
+
+/* Does a row hold va?  *pages: at most as many as it was, all of them in that row,
+ * or none in any. */
+bool quire_row_pages(const struct quire_linux *l, uint64_t va, uint64_t *pages)
+{
+        const struct chunks *c = &l->chunks;
+        uint32_t at = seek_row(c, va);
+        bool inside = at < c->count && c->row[at].first <= va;
+        uint64_t end = va + (*pages << PAGE_SHIFT);
+
+        if (inside && row_end(&c->row[at]) < end)
+                end = row_end(&c->row[at]);
+        else if (!inside && at < c->count && c->row[at].first < end)
+                end = c->row[at].first;
+        *pages = (end - va) >> PAGE_SHIFT;
+        return inside;
 }
 
 /* Give back [va, pages): chunks lose it, and their mappings with it. */
@@ -352,13 +374,15 @@ void quire_chunk_surrender(struct quire_linux *l, uint64_t va, uint64_t pages)
 
 static enum quire_status errno_status(long failed)
 {
+        if (failed == -EACCES || failed == -EPERM)
+                return QUIRE_DENIED;
         return failed == -EEXIST ? QUIRE_CONFLICT : QUIRE_NO_MEMORY;
 }
 
-/* Make the range one of `kind', wherever it lies; nothing where the zone is
- * so already. */
+/* Make the range what is wanted, wherever it lies; nothing where the zone is so
+ * already. */
 enum quire_status quire_chunk_claim(struct quire_linux *l, const struct chunk *want,
-                               struct quire_range *obstacle)
+                                    struct quire_range *obstacle)
 {
         struct chunk piece = *want;
         uint64_t left = want->pages;
@@ -370,7 +394,7 @@ enum quire_status quire_chunk_claim(struct quire_linux *l, const struct chunk *w
                 enum chunk_kind zone = quire_zone_kind(l, piece.first);
                 long failed = 0;
 
-                if (zone != want->kind) {
+                if (zone != want->kind || want->store) {
                         failed = grow_rows(l, 1) ? map_piece(l, &piece, zone != 0) : -ENOMEM;
                         if (!failed)
                                 insert_row(&l->chunks, &piece);
@@ -410,11 +434,21 @@ void quire_linux_space_close(struct quire_mspace *s)
 }
 
 enum quire_status quire_linux_reserve(struct quire_mspace *s, uint64_t va, uint64_t pages,
-                                      struct quire_store *store, uint64_t first,
+                                      const struct quire_view *view,
                                       struct quire_range *obstacle)
 {
-        struct chunk want = { va, pages, store ? CHUNK_VIEW : CHUNK_PAGED, store, first };
+        struct chunk want = { .first = va, .pages = pages, .kind = CHUNK_PAGED };
 
+        if (view) {
+                if (!quire_view_holds(view->store, view->first, pages))
+                        return QUIRE_INVALID;
+                /* Which private frames are shown there only the page map tells. */
+                if (view->copies && s->l->pagemap < 0)
+                        return QUIRE_UNSUPPORTED;
+                want.store = view->store;
+                want.index = view->first;
+                want.copies = view->copies;
+        }
         return quire_chunk_claim(s->l, &want, obstacle);
 }
 
@@ -485,19 +519,42 @@ enum quire_status quire_arena_open(struct quire_linux *l)
         return QUIRE_OK;
 }
 
+/* Of the arena, what lies before `end' and is in no row; *at moves there. */
+static long each_gap(struct quire_linux *l, uint64_t *at, uint64_t end,
+                     long (*fn)(struct quire_linux *, const struct chunk *))
+{
+        struct chunk gap = { .first = *at, .kind = CHUNK_PAGED };
+
+        if (end > l->arena + l->arena_bytes)
+                end = l->arena + l->arena_bytes;
+        if (end <= *at)
+                return 0;
+        gap.pages = (end - *at) >> PAGE_SHIFT;
+        *at = end;
+        return fn(l, &gap);
+}
+
+/* Every paged range: the pieces of the arena and the rows.  Stops at what is not 0. */
+long quire_arena_each(struct quire_linux *l, long (*fn)(struct quire_linux *, const struct chunk *))
+{
+        uint64_t at = l->arena;
+        long failed = 0;
+
+        for (uint32_t i = 0; !failed && i < l->chunks.count; i++) {
+                const struct chunk *row = &l->chunks.row[i];
+                failed = each_gap(l, &at, row->first, fn);
+                if (!failed && row->kind == CHUNK_PAGED)
+                        failed = fn(l, row);
+                if (row_end(row) > at)
+                        at = row_end(row);
+        }
+        return failed ? failed : each_gap(l, &at, UINT64_MAX, fn);
+}
+
 /* The paged ranges once more, for a userfaultfd that replaces the old one. */
 bool quire_arena_adopt(struct quire_linux *l)
 {
-        struct chunks *c = &l->chunks;
-        long failed = quire_uffd_watch_over(l, l->arena, l->arena_bytes);
-
-        for (uint32_t i = 0; !failed && i < c->count; i++) {
-                struct chunk *row = &c->row[i];
-                if (row->kind == CHUNK_PLAIN && quire_zone_kind(l, row->first) == CHUNK_PAGED)
-                        quire_uffd_unregister(l->uffd, row->first, row->pages << PAGE_SHIFT);
-                failed = watch_piece(l, row);
-        }
-        return !failed;
+        return !quire_arena_each(l, watch_piece);
 }
 
 void quire_arena_close(struct quire_linux *l)

@@ -17,8 +17,9 @@
  *
  * Hiding keeps contents: pages MOVE to empty slots.  The kernel refuses (EBUSY)
  * to move a page that a forked process shares or a device has pinned, and old
- * kernels can not move at all: then the range is write-protected, copied to
- * slots and dropped.
+ * kernels can not move at all, nor any kernel into or out of a view that copies:
+ * then the range is write-protected, copied to slots and dropped.  Store frames
+ * have their contents in the file (store.c); a run may have both.
  *
  * Where the userfaultfd can not write-protect, the mapping does it: what is
  * shown read-only lies in a read-only mapping of its own, from which nothing
@@ -81,6 +82,7 @@ struct run {
         const quire_frame *frames;
         uint64_t pages;
         bool writable;
+        bool moves;              /* pages can be moved there */
 };
 
 static void mark_shown(struct pool *p, const struct run *r, uint64_t from, uint64_t to)
@@ -110,7 +112,7 @@ static long show_zero(struct quire_linux *l, const struct run *r, uint64_t *done
         uint32_t began;
         long failed;
 
-        if (r->pages == 1 && r->writable && p->stales && move_pays(l, 1)) {
+        if (r->pages == 1 && r->writable && r->moves && p->stales && move_pays(l, 1)) {
                 uint32_t slot = quire_pool_reuse(p);
                 memset((void *)(uintptr_t)slot_va(p, slot), 0, PAGE);
                 began = ticks();
@@ -140,7 +142,7 @@ static long show_held(struct quire_linux *l, const struct run *r, uint64_t *done
         long failed;
 
         *done = 0;
-        if (r->writable && move_pays(l, r->pages)) {
+        if (r->writable && r->moves && move_pays(l, r->pages)) {
                 failed = quire_uffd_move(l, r->va, slot_va(p, slot), r->pages, done);
                 if (r->pages == 1 && !failed)
                         note_cost(&l->costs.move, began);
@@ -162,38 +164,64 @@ static long show_held(struct quire_linux *l, const struct run *r, uint64_t *done
         return failed;
 }
 
+/* How many of the frames from the first on are of a store. */
+static uint64_t stored(const quire_frame *frames, uint64_t pages)
+{
+        uint64_t n = 0;
+
+        while (n < pages && frames[n] & STORE_FRAME)
+                n++;
+        return n;
+}
+
 /* How many frames from the first on can be shown with one call. */
 static uint64_t alike(const struct pool *p, const quire_frame *frames, uint64_t pages)
 {
         enum frame_state state = frame_state(p, frames[0]);
         uint64_t n = 1;
 
-        while (n < pages && frame_state(p, frames[n]) == state &&
+        while (n < pages && !(frames[n] & STORE_FRAME) && frame_state(p, frames[n]) == state &&
                (state == FRAME_LAZY ||
                 frame_slot(p, frames[n]) == frame_slot(p, frames[n - 1]) + 1))
                 n++;
         return n;
 }
 
+/* What can be shown with one call, of *r; all of it or none, save what *done says. */
+static long show_some(struct quire_linux *l, const struct chunk *view, struct run *r,
+                      uint64_t *done)
+{
+        uint64_t n = stored(r->frames, r->pages);
+        long failed;
+
+        *done = 0;
+        if (n) {
+                failed = quire_view_enter(l, view, r->va, n, r->writable);
+                *done = failed ? 0 : n;
+                return failed;
+        }
+        r->pages = alike(&l->pool, r->frames, r->pages);
+        return frame_state(&l->pool, r->frames[0]) == FRAME_LAZY ? show_zero(l, r, done)
+                                                                 : show_held(l, r, done);
+}
+
 enum quire_status quire_linux_enter(struct quire_mspace *s, uint64_t va, uint64_t pages,
                                     const quire_frame *frames, unsigned access)
 {
         struct quire_linux *l = s->l;
+        struct chunk view;
+        bool in_view = quire_view_find(l, va, &view);
         uint64_t at = 0;
 
         quire_bars_lift(l, va, pages);
         if (map_access(l, va, pages, access & QUIRE_W))
                 return QUIRE_NO_MEMORY;
-        if (frames[0] & STORE_FRAME)
-                return quire_view_enter(l, va, pages, access);
         while (at < pages) {
-                struct run r = { va + (at << PAGE_SHIFT), frames + at, 0, access & QUIRE_W };
-                uint64_t done = 0;
+                struct run r = { va + (at << PAGE_SHIFT), frames + at, pages - at,
+                                 access & QUIRE_W, !in_view };
+                uint64_t done;
+                long failed = show_some(l, &view, &r, &done);
 
-                r.pages = alike(&l->pool, r.frames, pages - at);
-                long failed = frame_state(&l->pool, r.frames[0]) == FRAME_LAZY
-                                      ? show_zero(l, &r, &done)
-                                      : show_held(l, &r, &done);
                 at += done;
                 if (failed) {
                         if (at && quire_linux_take(s, va, at, frames))
@@ -219,7 +247,7 @@ static long bar_writers(struct quire_linux *l, uint64_t va, uint64_t pages)
 }
 
 /* Is every page of the range shown?  Copying from a hole would fault into
- * ourselves. */
+ * ourselves.  (Not of a view: there it would be the file's page that counts.) */
 static bool all_present(uint64_t va, uint64_t pages)
 {
         unsigned char in[QUIRE_RUN_MAX];
@@ -233,20 +261,25 @@ static bool all_present(uint64_t va, uint64_t pages)
 }
 
 /* Nothing is shown there any more, and anything may be again. */
-static void hide_pages(struct quire_linux *l, uint64_t va, uint64_t pages)
+static void hide_pages(struct quire_linux *l, uint64_t va, uint64_t pages, bool in_view)
 {
-        (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
+        if (in_view)
+                quire_view_hide(l, va, pages);
+        else
+                (void)sys_madvise(va, pages << PAGE_SHIFT, MADV_DONTNEED);
         /* Joins mappings; where it can not, the next page shown sets it right. */
         (void)map_access(l, va, pages, true);
 }
 
-/* Copy pages out to claimed slots and drop them.  0, or nothing changed. */
-static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uint32_t slot)
+/* Copy pages out to claimed slots and drop them.  0, or nothing changed.
+ * => in a view: all of them are shown */
+static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uint32_t slot,
+                         bool in_view)
 {
         uint64_t done;
         long failed;
 
-        if (!all_present(va, pages))
+        if (!in_view && !all_present(va, pages))
                 return -ENOENT;
         failed = bar_writers(l, va, pages);
         if (failed)
@@ -255,7 +288,7 @@ static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uin
         if (failed)
                 (void)sys_madvise(slot_va(&l->pool, slot), pages << PAGE_SHIFT, MADV_DONTNEED);
         else
-                hide_pages(l, va, pages);
+                hide_pages(l, va, pages, in_view);
         /* What was protected stays so: the core grants it again when asked. */
         return failed;
 }
@@ -277,17 +310,17 @@ static void show_again(struct quire_linux *l, uint64_t va, uint32_t slot, uint64
 
 /* Hide a run into consecutive slots that are claimed. */
 static long hide_run(struct quire_linux *l, uint64_t va, uint64_t pages,
-                     const quire_frame *frames, uint32_t slot)
+                     const quire_frame *frames, uint32_t slot, bool in_view)
 {
         uint64_t done = 0;
         long failed = -EBUSY;
 
-        if (l->can & CAN_MOVE)
+        if (l->can & CAN_MOVE && !in_view)
                 failed = quire_uffd_move(l, slot_va(&l->pool, slot), va, pages, &done);
         /* (EINVAL: read-only mappings among it, see map_access.) */
         if (failed == -EBUSY || (failed == -EINVAL && !(l->can & CAN_WP)))
                 failed = hide_by_copy(l, va + (done << PAGE_SHIFT), pages - done,
-                                      slot + (uint32_t)done);
+                                      slot + (uint32_t)done, in_view);
         if (failed) {
                 show_again(l, va, slot, done);
                 for (uint64_t i = done; i < pages; i++)
@@ -298,51 +331,102 @@ static long hide_run(struct quire_linux *l, uint64_t va, uint64_t pages,
         return 0;
 }
 
+/* The runs before page `at', back to where they were. */
+static void untake(struct quire_linux *l, uint64_t va, uint64_t at, const quire_frame *frames)
+{
+        while (at--) {
+                if (frames[at] & STORE_FRAME)
+                        continue;
+                show_again(l, va + (at << PAGE_SHIFT), frame_slot(&l->pool, frames[at]), 1);
+                frame_set(&l->pool, frames[at], FRAME_SHOWN, 0);
+        }
+}
+
+/* Private frames, between those of the store that stay for now. */
+static long take_private(struct quire_linux *l, uint64_t va, uint64_t pages,
+                         const quire_frame *frames, bool in_view)
+{
+        uint64_t at = 0;
+
+        for (;;) {
+                uint64_t n = 0;
+                uint32_t got, slot;
+                long failed = -ENOMEM;
+
+                at += stored(frames + at, pages - at);
+                while (at + n < pages && !(frames[at + n] & STORE_FRAME))
+                        n++;
+                if (!n)
+                        return 0;
+                slot = quire_pool_claim(&l->pool, (uint32_t)n, &got);
+                if (slot != NO_SLOT)
+                        failed = hide_run(l, va + (at << PAGE_SHIFT), got, frames + at, slot,
+                                          in_view);
+                if (failed) {
+                        untake(l, va, at, frames);
+                        return failed;
+                }
+                at += got;
+        }
+}
+
 enum quire_status quire_linux_take(struct quire_mspace *s, uint64_t va, uint64_t pages,
                                    const quire_frame *frames)
 {
         struct quire_linux *l = s->l;
-        uint64_t at = 0;
+        struct chunk view;
+        bool in_view = quire_view_find(l, va, &view);
+        long failed;
 
         quire_bars_lift(l, va, pages);
-        if (frames[0] & STORE_FRAME) {
-                if (!quire_view_shown(l, va, pages))
-                        return QUIRE_NOT_PRESENT;
-                hide_pages(l, va, pages);
-                return QUIRE_OK;
-        }
-        while (at < pages) {
-                uint32_t got, slot = quire_pool_claim(&l->pool, (uint32_t)(pages - at), &got);
-                long failed = -ENOMEM;
-                if (slot != NO_SLOT)
-                        failed = hide_run(l, va + (at << PAGE_SHIFT), got, frames + at, slot);
-                if (failed) {
-                        /* The runs before this one go back, the last first. */
-                        while (at--) {
-                                show_again(l, va + (at << PAGE_SHIFT),
-                                           frame_slot(&l->pool, frames[at]), 1);
-                                frame_set(&l->pool, frames[at], FRAME_SHOWN, 0);
-                        }
-                        return failed == -ENOENT ? QUIRE_NOT_PRESENT : QUIRE_NO_MEMORY;
-                }
-                at += got;
+        if (in_view && !quire_view_shown(l, va, pages, frames))
+                return QUIRE_NOT_PRESENT;
+        failed = take_private(l, va, pages, frames, in_view);
+        if (failed)
+                return failed == -ENOENT ? QUIRE_NOT_PRESENT : QUIRE_NO_MEMORY;
+        /* What can not fail comes last: the file keeps its contents. */
+        for (uint64_t at = 0, n; at < pages; at += n ? n : 1) {
+                n = stored(frames + at, pages - at);
+                if (n)
+                        hide_pages(l, va + (at << PAGE_SHIFT), n, true);
         }
         return QUIRE_OK;
 }
 
 void quire_linux_drop(struct quire_mspace *s, uint64_t va, uint64_t pages)
 {
-        quire_bars_lift(s->l, va, pages);
-        hide_pages(s->l, va, pages);
+        struct quire_linux *l = s->l;
+
+        quire_bars_lift(l, va, pages);
+        while (pages) {
+                uint64_t here = pages;
+                struct chunk view;
+                bool in_view = l->stores && quire_row_pages(l, va, &here) &&
+                               quire_view_find(l, va, &view);
+
+                hide_pages(l, va, here, in_view);
+                va += here << PAGE_SHIFT;
+                pages -= here;
+        }
 }
 
 void quire_linux_protect(struct quire_mspace *s, uint64_t va, uint64_t pages, unsigned access)
 {
         struct quire_linux *l = s->l;
+        bool writable = access & QUIRE_W;
+        struct chunk view;
+        bool in_view = quire_view_find(l, va, &view);
 
         quire_bars_lift(l, va, pages);
-        if (l->can & CAN_WP)
-                (void)quire_uffd_protect(l, va, pages, !(access & QUIRE_W));
-        else if (map_access(l, va, pages, access & QUIRE_W) && !(access & QUIRE_W))
-                quire_linux_stop(l, "no mapping is left to protect a page with (vm.max_map_count)");
+        if (!(l->can & CAN_WP)) {
+                if (map_access(l, va, pages, writable) && !writable)
+                        quire_linux_stop(l, "no mapping is left to protect a page with "
+                                         "(vm.max_map_count)");
+        } else if (in_view) {
+                quire_view_protect(l, &view, va, pages, writable);
+        } else {
+                (void)quire_uffd_protect(l, va, pages, !writable);
+        }
+        if (in_view && pages == 1 && quire_fault_is_at(va))
+                quire_view_repair(l, &view, va, writable);
 }

@@ -23,11 +23,32 @@
 
 static __thread uint64_t denied_va __attribute__((tls_model("initial-exec")));
 static __thread unsigned denied_why __attribute__((tls_model("initial-exec")));
+static __thread uint64_t fault_page __attribute__((tls_model("initial-exec")));   /* plus 1 */
 
 void quire_denied_note(uint64_t va, unsigned why)
 {
         denied_va = va & ~(PAGE - 1);
         denied_why = why;
+}
+
+/*
+ * Which page the thread resolves a fault of.  The core answers a fault on what it
+ * believes to be shown by granting it again (M2), and protect then knows that the
+ * page is not a hole: store.c shows it again where the kernel has lost it.
+ */
+void quire_fault_begin(uint64_t va)
+{
+        fault_page = (va >> PAGE_SHIFT) + 1;
+}
+
+void quire_fault_end(void)
+{
+        fault_page = 0;
+}
+
+bool quire_fault_is_at(uint64_t va)
+{
+        return fault_page == (va >> PAGE_SHIFT) + 1;
 }
 
 /* What a denied access would have been raised as, had the kernel judged it. */
@@ -124,8 +145,10 @@ enum quire_signal_result quire_linux_signal(struct quire_linux *l, int sig, sigi
                 quire_mask_leave();
                 return QUIRE_SIGNAL_DENIED;
         }
+        quire_fault_begin(va);
         verdict = quire_fault(LOAD(&l->space.owner), va, fault_access(context),
                               (uint64_t)(uintptr_t)&ticket);
+        quire_fault_end();
         if (verdict == QUIRE_PENDING)
                 verdict = quire_ticket_wait(&ticket);
         quire_bar_lift(l, va);

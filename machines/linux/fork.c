@@ -15,8 +15,12 @@
  *   child    its own userfaultfd, inline, over the same ranges; everything that
  *            is shown is write-protected, since the copies of its page-table
  *            entries forgot that some were: the core grants again what it is
- *            asked for.  The pagefiles of before are only read; its own is made
- *            with its first write.
+ *            asked for.  Views of stores are mapped and show nothing yet; what
+ *            the core takes for shown is shown again when it is touched
+ *            (store.c).  A store is one memory, which parent and child share from
+ *            now on like any shared mapping, without knowing what the other does to
+ *            it.  The pagefiles of before are only read; its own is made with its
+ *            first write.
  *
  * A linked program gets this through pthread_atfork; the agent calls it itself.
  * vfork and posix_spawn share the parent's memory and need none of it.  A child
@@ -113,18 +117,22 @@ void quire_linux_fork_parent(struct quire_process *p, int pid)
 }
 
 /* Everything that is shown, in the arena and outside it. */
+static long protect_piece(struct quire_linux *l, const struct chunk *c)
+{
+        if (!c->store)
+                return quire_uffd_protect(l, c->first, c->pages, true);
+        /* The kernel copies no translations of shared mappings. */
+        if (c->copies)
+                quire_view_protect(l, c, c->first, c->pages, false);
+        return 0;
+}
+
 static bool protect_shown(struct quire_linux *l)
 {
-        struct chunks *c = &l->chunks;
-        long failed = 0;
-
+        l->views_lost = true;
         if (!(l->can & CAN_WP))
                 return true;            /* protected by mappings, which are copied */
-        failed = quire_uffd_protect(l, l->arena, l->arena_bytes >> PAGE_SHIFT, true);
-        for (uint32_t i = 0; !failed && i < c->count; i++)
-                if (c->row[i].kind != CHUNK_PLAIN)
-                        failed = quire_uffd_protect(l, c->row[i].first, c->row[i].pages, true);
-        return !failed;
+        return !quire_arena_each(l, protect_piece);
 }
 
 /* The parent's witness is ours to hold for as long as we may read what the

@@ -84,13 +84,14 @@ void *quire_lodging_alloc(struct lodging *, size_t bytes);
 void quire_lodging_free(struct lodging *, void *, size_t bytes);
 
 /* --- arena.c: a mapping outside the zones, or one that differs from its zone */
-enum chunk_kind { CHUNK_NONE, CHUNK_PAGED, CHUNK_PLAIN, CHUNK_VIEW };
+enum chunk_kind { CHUNK_NONE, CHUNK_PAGED, CHUNK_PLAIN };
 struct chunk {
         uint64_t first;              /* byte address */
         uint64_t pages;
         enum chunk_kind kind;
-        struct quire_store *store;   /* of a view */
+        struct quire_store *store;   /* of a view; else null */
         uint64_t index;              /* of a view: its first page in the store */
+        bool copies;                 /* of a view */
 };
 struct chunks {
         uint32_t sequence;           /* [a] odd while the rows change */
@@ -183,6 +184,7 @@ struct quire_linux {
         struct threads threads;
         struct quire_store *stores;          /* [L] */
         uint32_t store_number;               /* [L] */
+        bool views_lost;                     /* [L] see store.c: a child of fork */
         void *compressor;                    /* [compressing] */
         bool compressing;                    /* [a] */
         char directory[4096];                /* [I] where later pagefiles are made */
@@ -229,6 +231,7 @@ void quire_uffd_wake(struct quire_linux *, uint64_t va);
 /* --- arena.c */
 enum quire_status quire_arena_open(struct quire_linux *);
 bool quire_arena_adopt(struct quire_linux *);
+long quire_arena_each(struct quire_linux *, long (*)(struct quire_linux *, const struct chunk *));
 uint64_t quire_address_share(uint64_t memory);
 void quire_arena_close(struct quire_linux *);
 uint64_t quire_piece_pages(const struct quire_linux *, uint64_t va, uint64_t pages);
@@ -236,18 +239,19 @@ enum chunk_kind quire_zone_kind(const struct quire_linux *, uint64_t va);
 enum quire_status quire_chunk_claim(struct quire_linux *, const struct chunk *,
                                     struct quire_range *obstacle);
 void quire_chunk_surrender(struct quire_linux *, uint64_t va, uint64_t pages);
+bool quire_row_pages(const struct quire_linux *, uint64_t va, uint64_t *pages);
 bool quire_chunk_find(const struct quire_linux *, uint64_t va, struct chunk *out);
 bool quire_arena_paged(const struct quire_linux *, uint64_t va);
 bool quire_arena_plain(const struct quire_linux *, uint64_t va);
 enum quire_status quire_linux_space_open(struct quire_machine *, void *, struct quire_mspace **);
 void quire_linux_space_close(struct quire_mspace *);
 enum quire_status quire_linux_reserve(struct quire_mspace *, uint64_t, uint64_t,
-                                      struct quire_store *, uint64_t, struct quire_range *);
+                                      const struct quire_view *, struct quire_range *);
 void quire_linux_release(struct quire_mspace *, uint64_t, uint64_t);
 
 /* --- plain.c */
 enum quire_status quire_linux_delegate(struct quire_mspace *, uint64_t, uint64_t,
-                                       struct quire_range *);
+                                       const struct quire_view *, struct quire_range *);
 enum quire_status quire_linux_delegate_protect(struct quire_mspace *, uint64_t, uint64_t,
                                                unsigned);
 void quire_linux_delegate_discard(struct quire_mspace *, uint64_t, uint64_t);
@@ -273,10 +277,21 @@ void quire_linux_store_close(struct quire_machine *, struct quire_store *);
 enum quire_status quire_view_frame(struct quire_store *, uint64_t index, quire_frame *);
 void quire_view_frame_free(struct quire_linux *, quire_frame);
 void *quire_view_window(struct quire_linux *, quire_frame);
+bool quire_view_holds(const struct quire_store *, uint64_t index, uint64_t pages);
+void quire_stores_close(struct quire_linux *);
+unsigned quire_store_descriptors(struct quire_linux *, int *out, unsigned room);
 long quire_view_map(const struct chunk *, int flags);
+long quire_view_open(const struct chunk *);
 long quire_view_watch(struct quire_linux *, const struct chunk *);
-enum quire_status quire_view_enter(struct quire_linux *, uint64_t, uint64_t, unsigned);
-bool quire_view_shown(struct quire_linux *, uint64_t, uint64_t);
+bool quire_view_find(const struct quire_linux *, uint64_t va, struct chunk *out);
+long quire_view_enter(struct quire_linux *, const struct chunk *, uint64_t va, uint64_t pages,
+                      bool writable);
+void quire_view_protect(struct quire_linux *, const struct chunk *, uint64_t va, uint64_t pages,
+                        bool writable);
+void quire_view_repair(struct quire_linux *, const struct chunk *, uint64_t va, bool writable);
+void quire_view_hide(struct quire_linux *, uint64_t va, uint64_t pages);
+bool quire_view_shown(struct quire_linux *, uint64_t va, uint64_t pages,
+                      const quire_frame *frames);
 
 /* --- watch.c */
 enum quire_status quire_linux_delegate_watch(struct quire_mspace *, uint64_t, uint64_t);
@@ -286,6 +301,9 @@ bool quire_watch_probe(int pagemap);
 /* --- faults.c */
 void quire_denied_note(uint64_t va, unsigned why);
 void quire_denied_describe(uint64_t va, struct quire_signal_out *);
+void quire_fault_begin(uint64_t va);
+void quire_fault_end(void);
+bool quire_fault_is_at(uint64_t va);
 enum quire_verdict quire_ticket_wait(struct ticket *);
 void quire_linux_resume(struct quire_machine *, uint64_t ticket, enum quire_verdict);
 

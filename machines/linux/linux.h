@@ -11,6 +11,7 @@
 #include <signal.h>
 
 struct quire_linux;
+struct quire_store;
 
 /* What the agent wants otherwise than a linked program does.  All may be null. */
 struct quire_linux_hooks {
@@ -65,7 +66,26 @@ void quire_linux_fork_parent(struct quire_process *, int pid /* -1: it failed */
 void quire_linux_fork_child(struct quire_process *);
 
 /* Our descriptors, to be kept from the program; returns how many. */
-unsigned quire_linux_descriptors(const struct quire_linux *, int *out, unsigned room);
+unsigned quire_linux_descriptors(struct quire_linux *, int *out, unsigned room);
+
+/*
+ * A store of memory that came from elsewhere: a memfd of at least so many pages, as
+ * QUIRE_HOSTED objects want it (quire_object_request.store).  The store owns the
+ * descriptor from now on and may have moved it to another number; where this
+ * fails, the caller has it still.  A descriptor that is read-only, or whose memory is
+ * sealed against writing, gives a store whose shared views can not have W (DENIED).
+ * Whether others can shrink it (no F_SEAL_SHRINK) is not asked: what is gone
+ * then raises SIGBUS in the program.
+ * INVALID: no such memory, or too little; UNSUPPORTED; NO_MEMORY.
+ * => the core's lock is not held
+ */
+QUIRE_CHECKED enum quire_status quire_linux_store_adopt(struct quire_linux *, int fd,
+                                                        uint64_t pages,
+                                                        struct quire_store **out);
+/* The store's memfd, to be sent on or sealed; it stays the store's.  Its size
+ * is sealed where it was made here. */
+int quire_linux_store_fd(const struct quire_store *);
+uint64_t quire_linux_store_pages(const struct quire_store *);
 
 /* Bytes of ours that are not managed memory: records, buffers that the budget
  * does not count. */

@@ -83,7 +83,7 @@ uint64_t quire_linux_overhead(const struct quire_linux *l)
         return l->lodging.resident + tables + sizeof(*l);
 }
 
-unsigned quire_linux_descriptors(const struct quire_linux *l, int *out, unsigned room)
+unsigned quire_linux_descriptors(struct quire_linux *l, int *out, unsigned room)
 {
         const int one[] = { l->uffd, l->watch, l->pagemap, l->threads.wake, LOAD(&l->children),
                             quire_ring_descriptor(l) };
@@ -97,7 +97,7 @@ unsigned quire_linux_descriptors(const struct quire_linux *l, int *out, unsigned
         for (unsigned i = 0; i < l->files; i++)
                 if (l->file[i].open && n < room)
                         out[n++] = l->file[i].fd;
-        return n;
+        return n + quire_store_descriptors(l, out + n, room - n);
 }
 
 /* ---------------------------------------------------------------- opening */
@@ -245,8 +245,7 @@ void quire_linux_close(struct quire_linux *l)
         if (l->signals)
                 quire_signals_remove();
         quire_threads_close(l);
-        while (l->stores)
-                quire_linux_store_close(quire_linux_machine(l), l->stores);
+        quire_stores_close(l);
         quire_ring_close(l);
         quire_pagefiles_close(l);
         quire_arena_close(l);

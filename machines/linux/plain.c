@@ -10,6 +10,10 @@
  * boundaries for a while, since the same range is often asked for next; they are
  * inaccessible and empty meanwhile like the rest of the zone.
  *
+ * A delegated view is a mapping of its store's file, of its own wherever it lies;
+ * its first touches are the file's.  Discarding it takes nothing from the store:
+ * of a view that copies it throws the copies away, otherwise nothing.
+ *
  * Lock: L.  Signal context: yes.
  *
  * Invariant
@@ -18,6 +22,7 @@
  */
 #include "internal.h"
 #include "sys.h"
+#include <errno.h>
 #include <sys/mman.h>
 
 #define FEW 4u                   /* pages that may as well be visited twice */
@@ -60,14 +65,24 @@ static void keep(struct quire_linux *l, uint64_t va, uint64_t pages)
 }
 
 enum quire_status quire_linux_delegate(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                       const struct quire_view *view,
                                        struct quire_range *obstacle)
 {
         struct quire_linux *l = s->l;
-        struct chunk want = { va, pages, CHUNK_PLAIN, NULL, 0 };
-        enum quire_status st = quire_chunk_claim(l, &want, obstacle);
+        struct chunk want = { .first = va, .pages = pages, .kind = CHUNK_PLAIN };
+        enum quire_status st;
 
+        if (view) {
+                if (!quire_view_holds(view->store, view->first, pages))
+                        return QUIRE_INVALID;
+                want.store = view->store;
+                want.index = view->first;
+                want.copies = view->copies;
+        }
+        st = quire_chunk_claim(l, &want, obstacle);
         /* Without the boundaries it works as well, only slower. */
-        if (st == QUIRE_OK && quire_zone_kind(l, va) == CHUNK_PLAIN && !recall(l, va, pages))
+        if (st == QUIRE_OK && quire_zone_kind(l, va) == CHUNK_PLAIN && !recall(l, va, pages) &&
+            !view)
                 (void)sys_madvise(va, quire_piece_pages(l, va, pages) << PAGE_SHIFT, MADV_DODUMP);
         return st;
 }
@@ -77,8 +92,13 @@ enum quire_status quire_linux_delegate_protect(struct quire_mspace *s, uint64_t 
 {
         int prot = (access & QUIRE_R ? PROT_READ : 0) | (access & QUIRE_W ? PROT_WRITE : 0) |
                    (access & QUIRE_X ? PROT_EXEC : 0);
+        long failed = sys_mprotect(va, pages << PAGE_SHIFT, prot);
+
         (void)s;
-        return sys_mprotect(va, pages << PAGE_SHIFT, prot) ? QUIRE_NO_MEMORY : QUIRE_OK;
+        /* A view of a store that this process may only read. */
+        if (failed == -EACCES || failed == -EPERM)
+                return QUIRE_DENIED;
+        return failed ? QUIRE_NO_MEMORY : QUIRE_OK;
 }
 
 void quire_linux_delegate_discard(struct quire_mspace *s, uint64_t va, uint64_t pages)
@@ -113,7 +133,8 @@ void quire_linux_delegate_release(struct quire_mspace *s, uint64_t va, uint64_t 
 
         while (pages) {
                 uint64_t here = quire_piece_pages(l, va, pages);
-                if (quire_zone_kind(l, va) == CHUNK_PLAIN)
+                bool in_row = quire_row_pages(l, va, &here);
+                if (!in_row && quire_zone_kind(l, va) == CHUNK_PLAIN)
                         give_back(l, va, here);
                 else
                         quire_chunk_surrender(l, va, here);

@@ -305,9 +305,11 @@ static void handle(struct quire_linux *l, const struct uffd_msg *msg)
                 t = &cell;
         }
         void *owner = LOAD(&l->space.owner);
+        quire_fault_begin(cell.va);
         verdict = owner ? quire_fault(owner, t->va, write ? QUIRE_W : QUIRE_R,
                                       (uint64_t)(uintptr_t)t)
                         : QUIRE_DENY;
+        quire_fault_end();
         if (verdict == QUIRE_PENDING) {
                 if (t != &cell)
                         return;         /* the ticket comes back with its verdict */

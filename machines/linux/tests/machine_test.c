@@ -10,6 +10,7 @@
 #include "tiny.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -372,7 +373,7 @@ static struct rig open_rig(void)
         r.m = quire_linux_machine(tiny_linux(r.t));
         r.s = tiny_space(r.t);
         r.va = (uint64_t)(uintptr_t)tiny_base(r.t) + 1024 * TINY_PAGE;
-        REQUIRE(!M->reserve(r.s, r.va, 1024, NULL, 0, NULL));
+        REQUIRE(!M->reserve(r.s, r.va, 1024, NULL, NULL));
         return r;
 }
 
@@ -431,8 +432,8 @@ static void across(void)
         volatile uint64_t *at = (uint64_t *)(uintptr_t)first;
         quire_frame frames[16];
 
-        REQUIRE(!M->reserve(r.s, first, 8, NULL, 0, NULL));
-        REQUIRE(!M->reserve(r.s, first + 8 * TINY_PAGE, 8, NULL, 0, NULL));
+        REQUIRE(!M->reserve(r.s, first, 8, NULL, NULL));
+        REQUIRE(!M->reserve(r.s, first + 8 * TINY_PAGE, 8, NULL, NULL));
         fill_frames(&r, frames, 16, 200);
         REQUIRE(!M->enter(r.s, first + 9 * TINY_PAGE, 1, frames + 9, QUIRE_R | QUIRE_W));
         REQUIRE(!M->enter(r.s, first + TINY_PAGE, 1, frames + 1, QUIRE_R | QUIRE_W));
@@ -536,14 +537,14 @@ static void check_obstacle(struct rig *r)
 
         REQUIRE(mmap(map + 7 * TINY_PAGE, 2 * TINY_PAGE, PROT_READ,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
-        CHECK_EQ(M->reserve(r->s, first, 16, NULL, 0, &obstacle), QUIRE_CONFLICT);
+        CHECK_EQ(M->reserve(r->s, first, 16, NULL, &obstacle), QUIRE_CONFLICT);
         CHECK_EQ(obstacle.first, first + 7 * TINY_PAGE);
         CHECK_EQ(obstacle.pages, 2);
-        CHECK_EQ(M->delegate(r->s, first, 16, &obstacle), QUIRE_CONFLICT);
+        CHECK_EQ(M->delegate(r->s, first, 16, NULL, &obstacle), QUIRE_CONFLICT);
         CHECK_EQ(obstacle.first, first + 7 * TINY_PAGE);
         CHECK(!quire_linux_owns(l, first));
-        REQUIRE(!M->reserve(r->s, first, 7, NULL, 0, &obstacle));
-        REQUIRE(!M->reserve(r->s, first + 9 * TINY_PAGE, 7, NULL, 0, &obstacle));
+        REQUIRE(!M->reserve(r->s, first, 7, NULL, &obstacle));
+        REQUIRE(!M->reserve(r->s, first + 9 * TINY_PAGE, 7, NULL, &obstacle));
         CHECK(quire_linux_owns(l, first + 6 * TINY_PAGE + 5));
         CHECK(!quire_linux_owns(l, first + 7 * TINY_PAGE));
         CHECK(quire_linux_owns(l, first + 9 * TINY_PAGE));
@@ -594,10 +595,10 @@ static void test_L_chunks_join_and_part(void)
                 if (busy == n) {
                         M->release(r.s, first + at * TINY_PAGE, n);
                 } else if (!busy) {
-                        CHECK(!M->reserve(r.s, first + at * TINY_PAGE, n, NULL, 0, NULL));
+                        CHECK(!M->reserve(r.s, first + at * TINY_PAGE, n, NULL, NULL));
                 } else {
                         struct quire_range obstacle;
-                        CHECK_EQ(M->reserve(r.s, first + at * TINY_PAGE, n, NULL, 0, &obstacle),
+                        CHECK_EQ(M->reserve(r.s, first + at * TINY_PAGE, n, NULL, &obstacle),
                                  QUIRE_CONFLICT);
                         continue;
                 }
@@ -619,7 +620,7 @@ static void check_plain(struct rig *r, uint64_t va)
         uint64_t faults = tiny_faults(r->t);
         uint8_t bits[32];
 
-        REQUIRE(!M->delegate(r->s, va, 32, NULL));
+        REQUIRE(!M->delegate(r->s, va, 32, NULL, NULL));
         REQUIRE(!M->delegate_protect(r->s, va, 32, QUIRE_R | QUIRE_W));
         for (unsigned i = 0; i < 32; i++)
                 CHECK_EQ(at[i * 512], 0);
@@ -640,7 +641,7 @@ static void check_plain(struct rig *r, uint64_t va)
         CHECK_EQ(at[5 * 512], 0);
         CHECK(at[3 * 512] != 0);
         M->delegate_release(r->s, va, 32);
-        REQUIRE(!M->delegate(r->s, va, 32, NULL));
+        REQUIRE(!M->delegate(r->s, va, 32, NULL, NULL));
         REQUIRE(!M->delegate_protect(r->s, va, 32, QUIRE_R));
         for (unsigned i = 0; i < 32; i++)
                 CHECK_EQ(at[i * 512], 0);
@@ -684,8 +685,8 @@ static void views(void)
                 REQUIRE(!M->frame_alloc(r.m, store, 4 + i, QUIRE_ZEROED, &frames[i]));
                 *(uint64_t *)M->frame_window(r.m, frames[i]) = 70 + i;
         }
-        REQUIRE(!M->reserve(r.s, a, 8, store, 4, NULL));
-        REQUIRE(!M->reserve(r.s, b, 4, store, 4, NULL));
+        REQUIRE(!M->reserve(r.s, a, 8, &(struct quire_view){ store, 4, false }, NULL));
+        REQUIRE(!M->reserve(r.s, b, 4, &(struct quire_view){ store, 4, false }, NULL));
         REQUIRE(!M->enter(r.s, a, 4, frames, QUIRE_R | QUIRE_W));
         REQUIRE(!M->enter(r.s, b, 4, frames, QUIRE_R));
         CHECK_EQ(first[0], 70);
@@ -716,6 +717,212 @@ static void test_L_views_of_a_store_show_the_same_pages(void)
         }
 }
 
+/* ------------------------------------------------------- views that copy, and plain */
+
+static bool reads_as(uint64_t va, unsigned page, uint64_t word)
+{
+        return ((volatile uint64_t *)(uintptr_t)(va + page * TINY_PAGE))[0] == word;
+}
+
+static quire_frame store_frame(struct rig *r, struct quire_store *store, uint64_t index,
+                               uint64_t word)
+{
+        quire_frame frame;
+
+        REQUIRE(!M->frame_alloc(r->m, store, index, QUIRE_ZEROED, &frame));
+        *(uint64_t *)M->frame_window(r->m, frame) = word;
+        return frame;
+}
+
+/* Store frames and private ones in one view, whole runs and mixed ones. */
+static void copying_view(void)
+{
+        struct rig r = open_rig();
+        uint64_t va = r.va + 4096 * TINY_PAGE;
+        quire_frame own[16], frames[16];
+        struct quire_store *store;
+
+        REQUIRE(!M->store_open(r.m, 16, &store));
+        for (unsigned i = 0; i < 16; i++)
+                own[i] = store_frame(&r, store, i, 70 + i);
+        REQUIRE(!M->reserve(r.s, va, 16, &(struct quire_view){ store, 0, true }, NULL));
+        for (unsigned round = 0; round < 6; round++) {
+                for (unsigned i = 0; i < 16; i++) {
+                        frames[i] = own[i];
+                        if (i % 3 != round % 3)
+                                continue;
+                        REQUIRE(!M->frame_alloc(r.m, NULL, 0, QUIRE_ZEROED, &frames[i]));
+                        *(uint64_t *)M->frame_window(r.m, frames[i]) = 100 * round + i;
+                }
+                REQUIRE(!M->enter(r.s, va, 16, frames, QUIRE_R));
+                for (unsigned i = 0; i < 16; i++)
+                        CHECK(reads_as(va, i, i % 3 == round % 3 ? 100 * round + i : 70 + i));
+                /* The private ones are written, nobody else sees it. */
+                for (unsigned i = round % 3; i < 16; i += 3) {
+                        M->protect(r.s, va + i * TINY_PAGE, 1, QUIRE_R | QUIRE_W);
+                        *(volatile uint64_t *)(uintptr_t)(va + i * TINY_PAGE) = 7;
+                        CHECK_EQ(*(uint64_t *)M->frame_window(r.m, own[i]), 70 + i);
+                }
+                if (round % 2)
+                        M->protect(r.s, va, 16, QUIRE_R);
+                REQUIRE(!M->take(r.s, va, 16, frames));
+                CHECK_EQ(M->take(r.s, va + 5 * TINY_PAGE, 1, frames + 5), QUIRE_NOT_PRESENT);
+                for (unsigned i = 0; i < 16; i++) {
+                        CHECK_EQ(*(uint64_t *)M->frame_window(r.m, frames[i]),
+                                 i % 3 == round % 3 ? 7 : 70 + i);
+                        if (frames[i] != own[i])
+                                M->frame_free(r.m, frames[i]);
+                }
+        }
+        M->release(r.s, va, 16);
+        M->store_close(r.m, store);
+        close_rig(&r);
+}
+
+static void test_L_a_view_that_copies_takes_private_frames(void)
+{
+        static const struct variant ways[] = { { "", QUIRE_FAULTS_THREAD },
+                                               { "", QUIRE_FAULTS_INLINE },
+                                               { "write-protect", QUIRE_FAULTS_THREAD } };
+        for (unsigned i = 0; i < 3; i++) {
+                if (ways[i].faults == QUIRE_FAULTS_INLINE && !can_inline())
+                        continue;
+                setenv("QUIRE_DISABLE", ways[i].disable, 1);
+                variant = &ways[i];
+                copying_view();
+        }
+        unsetenv("QUIRE_DISABLE");
+}
+
+/* Delegated views: one in each kind of place; the store is one memory. */
+static void check_hosted(struct rig *r, struct quire_store *store, uint64_t va)
+{
+        const struct quire_view shared = { store, 4, false }, copying = { store, 4, true };
+        uint64_t other = tiny_elsewhere(8), faults = tiny_faults(r->t);
+        volatile uint64_t *at = (uint64_t *)(uintptr_t)va;
+        volatile uint64_t *copy = (uint64_t *)(uintptr_t)other;
+
+        CHECK_EQ(M->delegate(r->s, va, 13, &shared, NULL), QUIRE_INVALID);
+        REQUIRE(!M->delegate(r->s, va, 8, &shared, NULL));
+        REQUIRE(!M->delegate(r->s, other, 8, &copying, NULL));
+        CHECK(!quire_linux_owns(tiny_linux(r->t), va));
+        REQUIRE(!M->delegate_protect(r->s, va, 8, QUIRE_R | QUIRE_W));
+        REQUIRE(!M->delegate_protect(r->s, other, 8, QUIRE_R | QUIRE_W));
+        at[0] = va;
+        at[512] = 5;
+        CHECK_EQ(copy[0], va);
+        copy[512] = 6;
+        CHECK_EQ(at[512], 5);
+        at[512] = 7;
+        CHECK_EQ(copy[512], 6);
+        /* A part goes, the rest stays; and back. */
+        M->delegate_release(r->s, va + 2 * TINY_PAGE, 3);
+        CHECK_EQ(at[0], va);
+        REQUIRE(!M->delegate(r->s, va + 2 * TINY_PAGE, 3, &(struct quire_view){ store, 4, false },
+                             NULL));
+        REQUIRE(!M->delegate_protect(r->s, va + 2 * TINY_PAGE, 3, QUIRE_R));
+        CHECK_EQ(at[2 * 512], va);
+        M->delegate_release(r->s, va, 8);
+        M->delegate_release(r->s, other, 8);
+        CHECK_EQ(tiny_faults(r->t), faults);
+        /* The place is as it was. */
+        check_plain(r, va);
+}
+
+static void test_L_delegated_views_are_the_kernels(void)
+{
+        static const struct variant threads = { "", QUIRE_FAULTS_THREAD };
+        struct quire_store *store;
+        struct rig r;
+        uint64_t plain;
+
+        variant = &threads;
+        r = open_rig();
+        plain = M->abilities(r.m)->plain.first;
+        REQUIRE(!M->store_open(r.m, 16, &store));
+        check_hosted(&r, store, plain);
+        check_hosted(&r, store, plain + 64 * TINY_PAGE);
+        check_hosted(&r, store, tiny_elsewhere(32));
+        check_hosted(&r, store, r.va + 2048 * TINY_PAGE);
+        M->store_close(r.m, store);
+        close_rig(&r);
+}
+
+static int reopen(int fd, int flags)
+{
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        return open(path, flags | O_CLOEXEC);
+}
+
+/* A store from its descriptor: writable, sealed, read-only, and what is none. */
+static void adopted(struct rig *r, struct quire_store *store)
+{
+        struct quire_linux *l = tiny_linux(r->t);
+        const struct quire_view view = { store, 0, false };
+        uint64_t plain = M->abilities(r->m)->plain.first, other = plain + 64 * TINY_PAGE;
+        int fd = quire_linux_store_fd(store), again;
+        struct quire_store *second, *third;
+        int pipes[2];
+
+        again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        CHECK_EQ(quire_linux_store_adopt(l, again, 17, &second), QUIRE_INVALID);
+        REQUIRE(!quire_linux_store_adopt(l, again, 16, &second));
+        REQUIRE(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+        /* Both had windows before the seal. */
+        for (unsigned i = 0; i < 2; i++) {
+                const struct quire_view v = { i ? second : store, 8, false };
+                REQUIRE(!M->delegate(r->s, plain, 8, &v, NULL));
+                CHECK_EQ(M->delegate_protect(r->s, plain, 8, QUIRE_R | QUIRE_W), QUIRE_OK);
+                *(volatile uint64_t *)(uintptr_t)(plain + i * TINY_PAGE) = 1 + i;
+                M->delegate_release(r->s, plain, 8);
+        }
+        /* Who comes later may only read; copies are his own. */
+        for (unsigned i = 0; i < 2; i++) {
+                struct quire_view v = { NULL, 8, false };
+                REQUIRE(!quire_linux_store_adopt(l, reopen(fd, i ? O_RDONLY : O_RDWR), 16,
+                                                 &third));
+                v.store = third;
+                REQUIRE(!M->delegate(r->s, plain, 8, &v, NULL));
+                CHECK_EQ(M->delegate_protect(r->s, plain, 8, QUIRE_R | QUIRE_W), QUIRE_DENIED);
+                CHECK_EQ(M->delegate_protect(r->s, plain, 8, QUIRE_R), QUIRE_OK);
+                CHECK(reads_as(plain, 0, 1) && reads_as(plain, 1, 2) && reads_as(plain, 2, 0));
+                v.copies = true;
+                REQUIRE(!M->delegate(r->s, other, 8, &v, NULL));
+                REQUIRE(!M->delegate_protect(r->s, other, 8, QUIRE_R | QUIRE_W));
+                *(volatile uint64_t *)(uintptr_t)other = 9;
+                CHECK(reads_as(plain, 0, 1) && reads_as(other, 0, 9));
+                CHECK_EQ(M->reserve(r->s, tiny_elsewhere(8), 8, &(struct quire_view){ third, 0,
+                                                                                     false },
+                                    NULL), QUIRE_DENIED);
+                M->delegate_release(r->s, plain, 72);
+                M->store_close(r->m, third);
+        }
+        M->store_close(r->m, second);
+        REQUIRE(!M->delegate(r->s, plain, 8, &view, NULL));
+        M->delegate_release(r->s, plain, 8);
+        REQUIRE(!pipe(pipes));
+        CHECK_EQ(quire_linux_store_adopt(l, pipes[0], 1, &third), QUIRE_INVALID);
+        CHECK_EQ(quire_linux_store_adopt(l, -1, 1, &third), QUIRE_INVALID);
+        close(pipes[0]);
+        close(pipes[1]);
+}
+
+static void test_L_stores_come_from_elsewhere(void)
+{
+        static const struct variant threads = { "", QUIRE_FAULTS_THREAD };
+        struct quire_store *store;
+        struct rig r;
+
+        variant = &threads;
+        r = open_rig();
+        REQUIRE(!M->store_open(r.m, 16, &store));
+        adopted(&r, store);
+        M->store_close(r.m, store);
+        close_rig(&r);
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
@@ -733,5 +940,8 @@ int main(int argc, char **argv)
         RUN(test_L_chunks_join_and_part);
         RUN(test_L_plain_ranges_cost_no_fault);
         RUN(test_L_views_of_a_store_show_the_same_pages);
+        RUN(test_L_a_view_that_copies_takes_private_frames);
+        RUN(test_L_delegated_views_are_the_kernels);
+        RUN(test_L_stores_come_from_elsewhere);
         return test_end();
 }

@@ -235,7 +235,7 @@ static bool claim(struct tiny *t)
         t->base = t->options.away ? tiny_elsewhere(t->options.pages)
                                   : M->abilities(t->m)->paged.first;
         if (!st)
-                st = M->reserve(t->space, t->base, t->options.pages, NULL, 0, &obstacle);
+                st = M->reserve(t->space, t->base, t->options.pages, NULL, &obstacle);
         H->unlock(t->h);
         return !st;
 }
