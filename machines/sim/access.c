@@ -32,7 +32,9 @@ enum quire_status quire_sim_port_access(const struct quire_sim_port *port, uint6
         size_t page = (size_t)1 << port->page_shift;
         uint8_t *own = buf;
 
-        if (access != QUIRE_R && access != QUIRE_W && access != QUIRE_X)
+        unsigned kind = access & ~(unsigned)QUIRE_KERNEL;
+
+        if (kind != QUIRE_R && kind != QUIRE_W && kind != QUIRE_X)
                 quire_sim_stop(port->host, "an access of kind %u", access);
         while (n) {
                 size_t part = page - (size_t)(va & (page - 1));
@@ -44,7 +46,7 @@ enum quire_status quire_sim_port_access(const struct quire_sim_port *port, uint6
                 st = reach(port, va, access, &at);
                 if (st != QUIRE_OK)
                         return st;
-                if (access == QUIRE_W)
+                if (kind == QUIRE_W)
                         memcpy(at, own, part);
                 else
                         memcpy(own, at, part);

@@ -12,7 +12,8 @@ struct quire_sim_port {
         struct quire_mspace *space;
         void *owner;
         unsigned page_shift;
-        /* Where the byte at va lies, if the access is allowed now; notes it. */
+        /* Where the byte at va lies, if the access (with QUIRE_KERNEL: not from user
+         * mode) is allowed now; notes it. */
         uint8_t *(*translate)(struct quire_mspace *, uint64_t va, unsigned access);
         /* Is a fault here the core's to resolve? */
         bool (*claimed)(struct quire_mspace *, uint64_t va);

@@ -179,7 +179,7 @@ void quire_claim_remove(struct quire_claims *c, uint64_t first, uint64_t pages)
 static bool alike(const struct quire_claim *a, const struct quire_claim *b)
 {
         return a->kind == b->kind && a->access == b->access && a->watched == b->watched &&
-               a->store == b->store && a->first + a->pages == b->first &&
+               a->store == b->store && a->copies == b->copies && a->first + a->pages == b->first &&
                (!a->store || a->store_first + a->pages == b->store_first);
 }
 

@@ -17,12 +17,13 @@ enum quire_claim_kind {
 struct quire_claim {
         struct quire_claim *left, *right;
         uint64_t first, pages;
-        uint64_t store_first;         /* RESERVED with a store: its page at .first */
-        struct quire_store *store;
+        uint64_t store_first;         /* of a view: the store's page at .first */
+        struct quire_store *store;    /* null: no view */
         uint32_t priority;
         uint8_t kind;                 /* enum quire_claim_kind */
         uint8_t access;               /* DELEGATED */
         bool watched;                 /* DELEGATED */
+        bool copies;                  /* of a view */
 };
 /* A treap by .first.  C1 claims do not overlap.  C2 priorities descend. */
 struct quire_claims {
@@ -59,6 +60,10 @@ void quire_claims_close(struct quire_claims *);
 /* The lock is held, M1 holds, and all of it is claimed so; the first page. */
 uint64_t quire_claim_range(const struct quire_claims *, uint64_t va, uint64_t pages,
                            enum quire_claim_kind, const char *what);
+/* What a view (null: none) makes of a claim.  => store_pages is its store's length */
+struct quire_claim quire_claim_view(struct quire_sim_host *, enum quire_claim_kind,
+                                    const struct quire_view *, uint64_t store_pages,
+                                    uint64_t pages);
 /* Claim a range like this one.  CONFLICT: an obstacle; NO_MEMORY. */
 enum quire_status quire_claim_new(struct quire_claims *, uint64_t va, uint64_t pages,
                                   const struct quire_claim *like, struct quire_range *obstacle);
@@ -69,6 +74,13 @@ bool quire_claim_obstacle(struct quire_claims *, uint64_t va, uint64_t pages);
 void quire_claim_clear(struct quire_claims *, uint64_t va, uint64_t pages);
 /* The lock is held, or the referee stops. */
 void quire_sim_need_lock(struct quire_sim_host *, const char *what);
+/* May this store's page, or this private frame (store: null), be entered here, by a
+ * machine that does not share frames? */
+void quire_claim_check_frame(struct quire_sim_host *, const struct quire_claim *, uint64_t page,
+                             const struct quire_store *store, uint64_t index, unsigned shift);
+/* W is not for the store's own pages in a view that copies. */
+void quire_claim_check_write(struct quire_sim_host *, const struct quire_claim *,
+                             const struct quire_store *store, unsigned access, const char *what);
 /* An access that enter and protect may give; a length that enter and take may. */
 void quire_sim_check_access(struct quire_sim_host *, unsigned access, const char *what);
 void quire_sim_check_run(struct quire_sim_host *, uint64_t pages, const char *what);

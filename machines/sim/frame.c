@@ -2,11 +2,12 @@
  * frame.c - frames and stores of the simulated machine.
  *
  * F1  A handle names its frame until it is freed, and never another one.
- * F2  A private frame is shown at most once.
- * F3  A store has at most one frame for a page.
+ * F2  Where frames are not shared, a private one is shown at most once.
+ * F3  A store has at most one frame for a page, a physical address, too.
  *
- * Contents move to other memory whenever a frame is entered or taken, so that
- * a window that the core should have given up is not the frame's any more.
+ * Where frames are not shared, contents move to other memory whenever a private
+ * one is entered or taken, so that a window that the core should have given up is
+ * not the frame's any more.
  */
 #include "parts.h"
 
@@ -60,6 +61,17 @@ static struct quire_sim_frame *record_get(struct quire_sim *s)
         return f;
 }
 
+static bool is_counted(enum quire_sim_frame_kind kind)
+{
+        return kind == QUIRE_SIM_PRIVATE || kind == QUIRE_SIM_STORED;
+}
+
+static void count_one(struct quire_sim *s)
+{
+        if (++s->counts.frames > s->counts.frames_peak)
+                s->counts.frames_peak = s->counts.frames;
+}
+
 static struct quire_sim_frame *frame_new(struct quire_sim *s, enum quire_sim_frame_kind kind,
                                          int fill)
 {
@@ -69,9 +81,17 @@ static struct quire_sim_frame *frame_new(struct quire_sim *s, enum quire_sim_fra
         f->contents = memset(contents_alloc(s), fill, s->page);
         f->store = NULL;
         f->shown = 0;
-        if (kind != QUIRE_SIM_PLAIN && ++s->counts.frames > s->counts.frames_peak)
-                s->counts.frames_peak = s->counts.frames;
+        if (is_counted(kind))
+                count_one(s);
         return f;
+}
+
+static void put_in_store(struct quire_store *store, uint64_t index, struct quire_sim_frame *f)
+{
+        f->store = store;
+        f->index = index;
+        if (!quire_sim_map_set(&store->frames, index, f))
+                quire_sim_stop(store->sim->host, "the simulator itself has no memory for a store");
 }
 
 struct quire_sim_frame *quire_sim_frame_plain(struct quire_sim *s)
@@ -79,10 +99,21 @@ struct quire_sim_frame *quire_sim_frame_plain(struct quire_sim *s)
         return frame_new(s, QUIRE_SIM_PLAIN, 0);
 }
 
+struct quire_sim_frame *quire_sim_frame_touch(struct quire_store *store, uint64_t index)
+{
+        struct quire_sim_page *p = quire_sim_map_find(&store->frames, index);
+        struct quire_sim_frame *f = p ? p->thing : NULL;
+
+        if (f)
+                return f;
+        f = frame_new(store->sim, QUIRE_SIM_TOUCHED, 0);
+        put_in_store(store, index, f);
+        return f;
+}
+
 void quire_sim_frame_drop(struct quire_sim *s, struct quire_sim_frame *f)
 {
-        if (f->kind != QUIRE_SIM_PLAIN)
-                s->counts.frames--;
+        s->counts.frames -= is_counted((enum quire_sim_frame_kind)f->kind);
         free(f->contents);
         f->contents = NULL;
         f->kind = QUIRE_SIM_FREE;
@@ -111,7 +142,12 @@ enum quire_status quire_sim_frame_alloc(struct quire_machine *m, struct quire_st
                                (unsigned long long)index, (unsigned long long)store->pages);
         p = store ? quire_sim_map_find(&store->frames, index) : NULL;
         if (p) {
-                *out = ((struct quire_sim_frame *)p->thing)->handle;
+                f = p->thing;
+                if (f->kind == QUIRE_SIM_TOUCHED) {
+                        f->kind = QUIRE_SIM_STORED;
+                        count_one(s);
+                }
+                *out = f->handle;
                 return QUIRE_OK;
         }
         if (quire_sim_fails(s->host, QUIRE_SIM_FRAME) ||
@@ -120,10 +156,8 @@ enum quire_status quire_sim_frame_alloc(struct quire_machine *m, struct quire_st
         f = frame_new(s, store ? QUIRE_SIM_STORED : QUIRE_SIM_PRIVATE,
                       store || fill == QUIRE_ZEROED
                       ? 0 : (int)(0x80 | (quire_sim_random(s->host) & 0x7f)));
-        f->store = store;
-        f->index = index;
-        if (store && !quire_sim_map_set(&store->frames, index, f))
-                quire_sim_stop(s->host, "the simulator itself has no memory for a store");
+        if (store)
+                put_in_store(store, index, f);
         *out = f->handle;
         return QUIRE_OK;
 }
@@ -137,6 +171,8 @@ void quire_sim_frame_free(struct quire_machine *m, quire_frame handle)
         f = quire_sim_frame_of(s, handle, "frame_free");
         if (f->shown)
                 quire_sim_stop(s->host, "frame_free of a frame that is entered");
+        if (f->kind == QUIRE_SIM_PHYSICAL)
+                quire_sim_stop(s->host, "frame_free of a physical address");
         if (f->store)
                 quire_sim_map_clear(&f->store->frames, f->index);
         quire_sim_frame_drop(s, f);
@@ -147,7 +183,8 @@ void *quire_sim_frame_window(struct quire_machine *m, quire_frame handle)
         struct quire_sim *s = sim(m);
         struct quire_sim_frame *f = quire_sim_frame_of(s, handle, "frame_window");
 
-        return f->shown && !f->store ? NULL : f->contents;
+        return !s->abilities.shares_frames && f->shown && f->kind == QUIRE_SIM_PRIVATE
+               ? NULL : f->contents;
 }
 
 enum quire_status quire_sim_store_open(struct quire_machine *m, uint64_t pages,
@@ -184,6 +221,8 @@ void quire_sim_store_close(struct quire_machine *m, struct quire_store *store)
                 if (is_viewed(space->claims.root, store))
                         quire_sim_stop(s->host, "store_close of a store that is viewed");
         for (uint64_t i = 0; (p = quire_sim_map_next(&store->frames, &i, UINT64_MAX)); i++) {
+                if (((struct quire_sim_frame *)p->thing)->shown)
+                        quire_sim_stop(s->host, "store_close of a store that is shown");
                 quire_sim_frame_drop(s, p->thing);
                 quire_sim_map_clear(&store->frames, i);
         }
@@ -193,14 +232,53 @@ void quire_sim_store_close(struct quire_machine *m, struct quire_store *store)
         free(store);
 }
 
+void *quire_sim_physical(struct quire_sim *s, uint64_t address)
+{
+        const struct quire_range *r = &s->options.physical;
+
+        return address - r->first < r->pages << s->shift ? s->physical + (address - r->first)
+                                                         : NULL;
+}
+
+enum quire_status quire_sim_frame_physical(struct quire_machine *m, uint64_t address,
+                                           quire_frame *out)
+{
+        struct quire_sim *s = sim(m);
+        uint64_t index = (address - s->options.physical.first) >> s->shift;
+        struct quire_sim_frame *f;
+        struct quire_sim_page *p;
+
+        quire_sim_need_lock(s->host, "frame_physical");
+        if (address & (s->page - 1))
+                quire_sim_stop(s->host, "M1: frame_physical at %llx", (unsigned long long)address);
+        if (!quire_sim_physical(s, address))
+                return QUIRE_NOT_PRESENT;
+        p = quire_sim_map_find(&s->physical_frames, index);
+        f = p ? p->thing : NULL;
+        if (!f) {
+                f = record_get(s);
+                f->kind = QUIRE_SIM_PHYSICAL;
+                f->contents = quire_sim_physical(s, address);
+                f->index = index;
+                if (!quire_sim_map_set(&s->physical_frames, index, f))
+                        quire_sim_stop(s->host, "the simulator itself has no memory for a frame");
+        }
+        *out = f->handle;
+        return QUIRE_OK;
+}
+
 void quire_sim_frames_close(struct quire_sim *s)
 {
         if (s->counts.frames && !quire_sim_forgiven(s->host))
                 quire_sim_stop(s->host, "%llu frames were not given back",
                                (unsigned long long)s->counts.frames);
         for (uint64_t i = 0; i < s->frame_end; i++) {
-                free(s->frame[i]->contents);
+                if (s->frame[i]->kind == QUIRE_SIM_PHYSICAL)
+                        quire_sim_map_clear(&s->physical_frames, s->frame[i]->index);
+                else
+                        free(s->frame[i]->contents);
                 free(s->frame[i]);
         }
         free(s->frame);
+        free(s->physical);
 }

@@ -34,12 +34,19 @@ void quire_sim_map_clear(struct quire_sim_map *, uint64_t page);
 
 /* ----------------------------------------------------------------- frame.c */
 
-enum quire_sim_frame_kind { QUIRE_SIM_FREE, QUIRE_SIM_PRIVATE, QUIRE_SIM_STORED, QUIRE_SIM_PLAIN };
+enum quire_sim_frame_kind {
+        QUIRE_SIM_FREE,
+        QUIRE_SIM_PRIVATE,
+        QUIRE_SIM_STORED,
+        QUIRE_SIM_TOUCHED,             /* a store's, made by a touch in a delegated view */
+        QUIRE_SIM_PLAIN,
+        QUIRE_SIM_PHYSICAL,            /* contents: a part of sim.physical */
+};
 struct quire_sim_frame {
         uint8_t *contents;
         quire_frame handle;
-        struct quire_store *store;     /* STORED */
-        uint64_t index;                /* STORED: in the store */
+        struct quire_store *store;     /* STORED, TOUCHED */
+        uint64_t index;                /* ... in the store; PHYSICAL: its page */
         struct quire_sim_frame *next;  /* FREE */
         uint32_t shown;                /* at how many addresses */
         uint8_t kind;                  /* enum quire_sim_frame_kind */
@@ -55,6 +62,8 @@ struct quire_sim_frame *quire_sim_frame_of(struct quire_sim *, quire_frame, cons
 /* The core's windows into it end here. */
 void quire_sim_frame_move(struct quire_sim *, struct quire_sim_frame *);
 struct quire_sim_frame *quire_sim_frame_plain(struct quire_sim *);
+/* The store's page, made by a touch where it is not there yet. */
+struct quire_sim_frame *quire_sim_frame_touch(struct quire_store *, uint64_t index);
 void quire_sim_frame_drop(struct quire_sim *, struct quire_sim_frame *);
 enum quire_status quire_sim_frame_alloc(struct quire_machine *, struct quire_store *,
                                         uint64_t index, enum quire_fill, quire_frame *);
@@ -63,6 +72,8 @@ void *quire_sim_frame_window(struct quire_machine *, quire_frame);
 enum quire_status quire_sim_store_open(struct quire_machine *, uint64_t pages,
                                        struct quire_store **);
 void quire_sim_store_close(struct quire_machine *, struct quire_store *);
+enum quire_status quire_sim_frame_physical(struct quire_machine *, uint64_t address,
+                                           quire_frame *);
 void quire_sim_frames_close(struct quire_sim *);
 
 /* ----------------------------------------------------------------- space.c */
@@ -78,7 +89,7 @@ enum quire_status quire_sim_space_open(struct quire_machine *, void *owner,
                                        struct quire_mspace **);
 void quire_sim_space_close(struct quire_mspace *);
 enum quire_status quire_sim_reserve(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                    struct quire_store *, uint64_t first, struct quire_range *);
+                                    const struct quire_view *, struct quire_range *);
 void quire_sim_release(struct quire_mspace *, uint64_t va, uint64_t pages);
 /* Stop showing anything there; plain pages lose their memory. */
 void quire_sim_hide(struct quire_mspace *, uint64_t first, uint64_t pages);
@@ -95,7 +106,7 @@ void quire_sim_drop(struct quire_mspace *, uint64_t va, uint64_t pages);
 /* ----------------------------------------------------------------- plain.c */
 
 enum quire_status quire_sim_delegate(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                     struct quire_range *obstacle);
+                                     const struct quire_view *, struct quire_range *obstacle);
 enum quire_status quire_sim_delegate_protect(struct quire_mspace *, uint64_t va, uint64_t pages,
                                              unsigned access);
 void quire_sim_delegate_discard(struct quire_mspace *, uint64_t va, uint64_t pages);
@@ -118,6 +129,8 @@ struct quire_sim {
         struct quire_sim_frame *free_frames;
         struct quire_store *stores;
         struct quire_mspace *spaces;
+        uint8_t *physical;                     /* null: none */
+        struct quire_sim_map physical_frames;  /* by page of options.physical */
         struct quire_sim_counts counts;
 };
 

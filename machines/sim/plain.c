@@ -1,10 +1,20 @@
 /*
  * plain.c - delegated ranges of the simulated machine, and harvest.
  *
- * A plain page has memory from its first touch on (access.c) until it is
- * discarded or released.
+ * A plain page has memory from its first touch on (sim.c) until it is discarded
+ * or released.  In a view it is the store's page, which stays the store's; in one
+ * that copies a page of its own from the first write on.
  */
 #include "parts.h"
+
+/* What is not done to views. */
+static void refuse_view(const struct quire_mspace *space, uint64_t first, const char *what)
+{
+        const struct quire_claim *c = quire_claim_at(&space->claims, first);
+
+        if (c->store)
+                quire_sim_stop(space->sim->host, "%s of a view", what);
+}
 
 static uint64_t range_of(struct quire_mspace *space, uint64_t va, uint64_t pages,
                          const char *what)
@@ -13,9 +23,12 @@ static uint64_t range_of(struct quire_mspace *space, uint64_t va, uint64_t pages
 }
 
 enum quire_status quire_sim_delegate(struct quire_mspace *space, uint64_t va, uint64_t pages,
+                                     const struct quire_view *view,
                                      struct quire_range *obstacle)
 {
-        const struct quire_claim claim = { .kind = QUIRE_CLAIM_DELEGATED };
+        const struct quire_claim claim = quire_claim_view(space->sim->host, QUIRE_CLAIM_DELEGATED,
+                                                          view, view ? view->store->pages : 0,
+                                                          pages);
         enum quire_status st = quire_claim_new(&space->claims, va, pages, &claim, obstacle);
 
         space->sim->counts.delegates += st == QUIRE_OK;
@@ -36,7 +49,7 @@ enum quire_status quire_sim_delegate_protect(struct quire_mspace *space, uint64_
         struct quire_sim *s = space->sim;
         uint64_t first = range_of(space, va, pages, "delegate_protect");
 
-        if (access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X))
+        if (access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X | QUIRE_ATTRIBUTES))
                 quire_sim_stop(s->host, "delegate_protect with access %u", access);
         if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
             !quire_claim_cut(&space->claims, first, pages))
@@ -47,7 +60,10 @@ enum quire_status quire_sim_delegate_protect(struct quire_mspace *space, uint64_
 
 void quire_sim_delegate_discard(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
-        quire_sim_hide(space, range_of(space, va, pages, "delegate_discard"), pages);
+        uint64_t first = range_of(space, va, pages, "delegate_discard");
+
+        refuse_view(space, first, "delegate_discard");
+        quire_sim_hide(space, first, pages);
 }
 
 enum quire_status quire_sim_delegate_watch(struct quire_mspace *space, uint64_t va,
@@ -58,6 +74,7 @@ enum quire_status quire_sim_delegate_watch(struct quire_mspace *space, uint64_t 
         uint64_t end = first + pages;
         struct quire_sim_page *p;
 
+        refuse_view(space, first, "delegate_watch");
         if (quire_sim_fails(s->host, QUIRE_SIM_TABLE) ||
             !quire_claim_cut(&space->claims, first, pages))
                 return QUIRE_NO_MEMORY;

@@ -12,7 +12,8 @@ void quire_sim_need_lock(struct quire_sim_host *h, const char *what)
 
 void quire_sim_check_access(struct quire_sim_host *h, unsigned access, const char *what)
 {
-        if (!(access & QUIRE_R) || access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X))
+        if (!(access & QUIRE_R) ||
+            access & ~(unsigned)(QUIRE_R | QUIRE_W | QUIRE_X | QUIRE_ATTRIBUTES))
                 quire_sim_stop(h, "%s with access %u", what, access);
 }
 
@@ -61,6 +62,43 @@ static enum quire_status check_vacant(const struct quire_claims *c, uint64_t fir
         obstacle->first = t->first << c->shift;
         obstacle->pages = t->pages;
         return QUIRE_CONFLICT;
+}
+
+struct quire_claim quire_claim_view(struct quire_sim_host *h, enum quire_claim_kind kind,
+                                    const struct quire_view *view, uint64_t store_pages,
+                                    uint64_t pages)
+{
+        struct quire_claim claim = { .kind = (uint8_t)kind };
+
+        if (!view)
+                return claim;
+        if (view->first >= store_pages || pages > store_pages - view->first)
+                quire_sim_stop(h, "%s of a view beyond the end of its store",
+                               kind == QUIRE_CLAIM_RESERVED ? "reserve" : "delegate");
+        claim.store = view->store;
+        claim.store_first = view->first;
+        claim.copies = view->copies;
+        return claim;
+}
+
+void quire_claim_check_frame(struct quire_sim_host *h, const struct quire_claim *c, uint64_t page,
+                             const struct quire_store *store, uint64_t index, unsigned shift)
+{
+        unsigned long long va = (unsigned long long)page << shift;
+
+        if (store && (store != c->store || index != c->store_first + page - c->first))
+                quire_sim_stop(h, "enter at %llx of a store frame that is not the view's own page",
+                               va);
+        if (!store && c->store && !c->copies)
+                quire_sim_stop(h, "enter at %llx of a private frame in a view that does not copy",
+                               va);
+}
+
+void quire_claim_check_write(struct quire_sim_host *h, const struct quire_claim *c,
+                             const struct quire_store *store, unsigned access, const char *what)
+{
+        if (access & QUIRE_W && store && c->copies && c->store == store)
+                quire_sim_stop(h, "%s with W of a store's own page in a view that copies", what);
 }
 
 enum quire_status quire_claim_new(struct quire_claims *c, uint64_t va, uint64_t pages,

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-static void check_enter(struct quire_mspace *space, uint64_t page, struct quire_sim_frame *f)
+static void check_enter(struct quire_mspace *space, uint64_t page, struct quire_sim_frame *f,
+                        unsigned access)
 {
         struct quire_sim *s = space->sim;
         const struct quire_claim *c = quire_claim_at(&space->claims, page);
@@ -15,11 +16,23 @@ static void check_enter(struct quire_mspace *space, uint64_t page, struct quire_
 
         if (quire_sim_map_find(&space->shown, page))
                 quire_sim_stop(s->host, "enter at %llx, where something is shown", va);
+        quire_claim_check_write(s->host, c, f->store, access, "enter");
+        if (s->abilities.shares_frames || f->kind == QUIRE_SIM_PHYSICAL)
+                return;
         if (f->kind == QUIRE_SIM_PRIVATE && f->shown)
                 quire_sim_stop(s->host, "enter at %llx of a private frame that is entered", va);
-        if (f->store && (f->store != c->store || f->index != c->store_first + page - c->first))
-                quire_sim_stop(s->host, "enter at %llx of a store frame that is not the view's "
-                               "own page", va);
+        quire_claim_check_frame(s->host, c, page, f->store, f->index, s->shift);
+}
+
+/* The same private frame twice in one call. */
+static bool is_doubled(const struct quire_sim *s, struct quire_sim_frame *const *f, uint64_t i)
+{
+        if (s->abilities.shares_frames || f[i]->kind != QUIRE_SIM_PRIVATE)
+                return false;
+        for (uint64_t k = 0; k < i; k++)
+                if (f[k] == f[i])
+                        return true;
+        return false;
 }
 
 enum quire_status quire_sim_enter(struct quire_mspace *space, uint64_t va, uint64_t pages,
@@ -34,10 +47,9 @@ enum quire_status quire_sim_enter(struct quire_mspace *space, uint64_t va, uint6
         quire_sim_check_access(s->host, access, "enter");
         for (uint64_t i = 0; i < pages; i++) {
                 f[i] = quire_sim_frame_of(s, frames[i], "enter");
-                check_enter(space, first + i, f[i]);
-                for (uint64_t k = 0; f[i]->kind == QUIRE_SIM_PRIVATE && k < i; k++)
-                        if (f[k] == f[i])
-                                quire_sim_stop(s->host, "enter of one private frame twice");
+                check_enter(space, first + i, f[i], access);
+                if (is_doubled(s, f, i))
+                        quire_sim_stop(s->host, "enter of one private frame twice");
         }
         if (quire_sim_fails(s->host, QUIRE_SIM_ENTER))
                 return QUIRE_BUSY;
@@ -48,7 +60,7 @@ enum quire_status quire_sim_enter(struct quire_mspace *space, uint64_t va, uint6
                         quire_sim_stop(s->host, "the simulator itself has no memory for a page");
                 p->access = (uint8_t)access;
                 f[i]->shown++;
-                if (f[i]->kind == QUIRE_SIM_PRIVATE)
+                if (f[i]->kind == QUIRE_SIM_PRIVATE && !s->abilities.shares_frames)
                         quire_sim_frame_move(s, f[i]);
         }
         s->counts.enters++;
@@ -65,8 +77,12 @@ void quire_sim_protect(struct quire_mspace *space, uint64_t va, uint64_t pages, 
         struct quire_sim_page *p;
 
         quire_sim_check_access(s->host, access, "protect");
-        for (; (p = quire_sim_map_next(&space->shown, &first, end)); first++)
+        for (; (p = quire_sim_map_next(&space->shown, &first, end)); first++) {
+                quire_claim_check_write(s->host, quire_claim_at(&space->claims, first),
+                                        ((struct quire_sim_frame *)p->thing)->store, access,
+                                        "protect");
                 p->access = (uint8_t)access;
+        }
         s->counts.protects++;
 }
 
@@ -98,8 +114,8 @@ enum quire_status quire_sim_take(struct quire_mspace *space, uint64_t va, uint64
         return QUIRE_OK;
 }
 
-/* As take, but the contents of private frames are lost: the core must not find
- * them there later. */
+/* As take, but the contents of private frames are lost, save where frames are
+ * shared: the core must not find them there later. */
 void quire_sim_drop(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
         struct quire_sim *s = space->sim;
@@ -111,7 +127,7 @@ void quire_sim_drop(struct quire_mspace *space, uint64_t va, uint64_t pages)
         for (uint64_t i = first; (p = quire_sim_map_next(&space->shown, &i, end)); i++) {
                 struct quire_sim_frame *f = p->thing;
 
-                if (f->kind == QUIRE_SIM_PRIVATE)
+                if (f->kind == QUIRE_SIM_PRIVATE && !s->abilities.shares_frames)
                         memset(f->contents, (int)(0x80 | (quire_sim_random(s->host) & 0x7f)),
                                s->page);
         }

@@ -5,6 +5,7 @@
 #include "parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const struct quire_abilities *read_abilities(struct quire_machine *m)
 {
@@ -41,6 +42,7 @@ static const struct quire_machine_ops all_ops = {
         .delegate_release = quire_sim_delegate_release,
         .delegate_watch = quire_sim_delegate_watch,
         .harvest = quire_sim_harvest,
+        .frame_physical = quire_sim_frame_physical,
 };
 
 static void choose_ops(struct quire_sim *s)
@@ -58,6 +60,8 @@ static void choose_ops(struct quire_sim *s)
                 s->ops.delegate_watch = NULL;
         if (o->no_harvest && !s->ops.delegate_watch)
                 s->ops.harvest = NULL;
+        if (!o->physical.pages)
+                s->ops.frame_physical = NULL;
 }
 
 struct quire_sim *quire_sim_open(const struct quire_sim_options *options)
@@ -75,11 +79,16 @@ struct quire_sim *quire_sim_open(const struct quire_sim_options *options)
                 .notes_referenced = !options->no_harvest,
                 .executes = !options->no_execute,
                 .write_protects = !options->no_write_protect,
+                .shares_frames = !options->no_share,
                 .va_end = options->va_end ? options->va_end : (uint64_t)1 << 47,
                 .paged = options->paged,
                 .plain = options->plain,
         };
-        if (!s->host || s->shift < 12 || s->shift > 16) {
+        if (options->physical.pages)
+                s->physical = calloc(options->physical.pages, s->page);
+        if (!s->host || s->shift < 12 || s->shift > 16 ||
+            options->physical.first & (s->page - 1) || !s->physical != !options->physical.pages) {
+                free(s->physical);
                 free(s);
                 return NULL;
         }
@@ -133,7 +142,17 @@ struct quire_sim_counts quire_sim_count(const struct quire_sim *s)
 
 static unsigned effective(const struct quire_sim *s, unsigned access)
 {
-        return s->options.no_execute && access == QUIRE_X ? QUIRE_R : access;
+        return s->options.no_execute && access & QUIRE_X
+               ? (access & ~(unsigned)QUIRE_X) | QUIRE_R : access;
+}
+
+static bool is_permitted(unsigned allowed, unsigned access)
+{
+        if (allowed & QUIRE_KERNEL && !(access & QUIRE_KERNEL))
+                return false;
+        if (allowed & QUIRE_W)
+                allowed |= QUIRE_R;
+        return allowed & access & (QUIRE_R | QUIRE_W | QUIRE_X);
 }
 
 static struct quire_sim_page *find_allowed(struct quire_mspace *space, uint64_t page,
@@ -141,33 +160,53 @@ static struct quire_sim_page *find_allowed(struct quire_mspace *space, uint64_t 
 {
         const struct quire_claim *c = quire_claim_at(&space->claims, page);
         struct quire_sim_page *p = quire_sim_map_find(&space->shown, page);
-        unsigned allowed;
 
         if (!p || !c)
                 return NULL;
-        allowed = c->kind == QUIRE_CLAIM_DELEGATED ? c->access : p->access;
-        if (allowed & QUIRE_W)
-                allowed |= QUIRE_R;
-        return allowed & access ? p : NULL;
+        if (c->kind != QUIRE_CLAIM_DELEGATED)
+                return is_permitted(p->access, access) ? p : NULL;
+        if (access & QUIRE_W && c->copies && ((struct quire_sim_frame *)p->thing)->store)
+                return NULL;               /* a page of its own is due: touch_plain */
+        return is_permitted(c->access, access) ? p : NULL;
 }
 
-/* First touch of a plain page. */
+/* First touch of a plain page; in a view that copies, also the first write. */
 static struct quire_sim_page *touch_plain(struct quire_mspace *space, uint64_t page,
                                           unsigned access)
 {
         const struct quire_claim *c = quire_claim_at(&space->claims, page);
-        struct quire_sim_page *p;
-        struct quire_sim_frame *f;
+        struct quire_sim_page *p = quire_sim_map_find(&space->shown, page);
+        struct quire_sim_frame *f, *from = NULL;
 
-        if (!c || c->kind != QUIRE_CLAIM_DELEGATED || !(c->access & access) ||
-            quire_sim_map_find(&space->shown, page))
+        if (!c || c->kind != QUIRE_CLAIM_DELEGATED || !is_permitted(c->access, access) ||
+            (p && !((struct quire_sim_frame *)p->thing)->store))
                 return NULL;
-        f = quire_sim_frame_plain(space->sim);
+        if (c->store)
+                from = quire_sim_frame_touch(c->store, c->store_first + page - c->first);
+        if (from && !(c->copies && access & QUIRE_W)) {
+                f = from;
+        } else {
+                f = quire_sim_frame_plain(space->sim);
+                if (from)
+                        memcpy(f->contents, from->contents, space->sim->page);
+        }
+        if (p)
+                quire_sim_hide(space, page, 1);
         p = quire_sim_map_set(&space->shown, page, f);
         if (!p)
                 quire_sim_stop(space->sim->host, "the simulator itself has no memory for a page");
-        f->shown = 1;
+        f->shown++;
         return p;
+}
+
+/* Does the machine make a fault up?  Not in plain memory. */
+static bool is_spurious(struct quire_mspace *space, uint64_t page)
+{
+        struct quire_sim *s = space->sim;
+
+        return s->options.spurious_percent &&
+               quire_claim_at(&space->claims, page)->kind != QUIRE_CLAIM_DELEGATED &&
+               quire_sim_random(s->host) % 100 < s->options.spurious_percent;
 }
 
 static uint8_t *translate(struct quire_mspace *space, uint64_t va, unsigned access)
@@ -182,12 +221,11 @@ static uint8_t *translate(struct quire_mspace *space, uint64_t va, unsigned acce
                 p = touch_plain(space, page, access);
         if (!p)
                 return NULL;
-        if (s->options.spurious_percent && ((struct quire_sim_frame *)p->thing)->kind !=
-            QUIRE_SIM_PLAIN && quire_sim_random(s->host) % 100 < s->options.spurious_percent) {
+        if (is_spurious(space, page)) {
                 s->counts.spurious++;
                 return NULL;
         }
-        p->noted |= QUIRE_REFERENCED | (access == QUIRE_W ? QUIRE_MODIFIED : 0);
+        p->noted |= QUIRE_REFERENCED | (access & QUIRE_W ? QUIRE_MODIFIED : 0);
         return ((struct quire_sim_frame *)p->thing)->contents + (va & (s->page - 1));
 }
 
@@ -213,4 +251,14 @@ bool quire_sim_allows(struct quire_sim *s, struct quire_mspace *space, uint64_t 
                       unsigned access)
 {
         return find_allowed(space, va >> s->shift, effective(s, access)) != NULL;
+}
+
+unsigned quire_sim_attributes(struct quire_sim *s, const struct quire_mspace *space, uint64_t va)
+{
+        const struct quire_claim *c = quire_claim_at(&space->claims, va >> s->shift);
+        const struct quire_sim_page *p = quire_sim_map_find(&space->shown, va >> s->shift);
+
+        if (!p || !c)
+                return 0;
+        return (c->kind == QUIRE_CLAIM_DELEGATED ? c->access : p->access) & QUIRE_ATTRIBUTES;
 }

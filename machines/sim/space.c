@@ -54,15 +54,13 @@ struct quire_mspace *quire_sim_space(struct quire_sim *s, const void *owner)
 /* ------------------------------------------------------------------- ranges */
 
 enum quire_status quire_sim_reserve(struct quire_mspace *space, uint64_t va, uint64_t pages,
-                                    struct quire_store *store, uint64_t first,
-                                    struct quire_range *obstacle)
+                                    const struct quire_view *view, struct quire_range *obstacle)
 {
-        const struct quire_claim claim = { .kind = QUIRE_CLAIM_RESERVED, .store = store,
-                                           .store_first = store ? first : 0 };
+        const struct quire_claim claim = quire_claim_view(space->sim->host, QUIRE_CLAIM_RESERVED,
+                                                          view, view ? view->store->pages : 0,
+                                                          pages);
         enum quire_status st;
 
-        if (store && (first >= store->pages || pages > store->pages - first))
-                quire_sim_stop(space->sim->host, "reserve of a view beyond the end of its store");
         st = quire_claim_new(&space->claims, va, pages, &claim, obstacle);
         space->sim->counts.reserves += st == QUIRE_OK;
         return st;
@@ -80,7 +78,7 @@ void quire_sim_hide(struct quire_mspace *space, uint64_t first, uint64_t pages)
                 f->shown--;
                 if (f->kind == QUIRE_SIM_PLAIN)
                         quire_sim_frame_drop(space->sim, f);
-                else if (f->kind == QUIRE_SIM_PRIVATE)
+                else if (f->kind == QUIRE_SIM_PRIVATE && !space->sim->abilities.shares_frames)
                         quire_sim_frame_move(space->sim, f);
         }
 }
