@@ -14,17 +14,15 @@ static struct quire_x86 *x86(struct quire_machine *m)
 struct quire_x86_frame *quire_x86_frame_of(struct quire_x86 *x, quire_frame handle,
                                            const char *what)
 {
-        uint64_t at = handle - x->frames.first;
-
-        if (handle < x->frames.first || at >= x->frames.pages || !x->frame[at].taken)
+        if (handle >= x->plain.first || !x->frame[handle].taken)
                 quire_sim_stop(x->host, "%s of frame %llx, which there is not (freed?)", what,
                                (unsigned long long)handle);
-        return &x->frame[at];
+        return &x->frame[handle];
 }
 
 static void give_frame(struct quire_x86 *x, quire_frame handle)
 {
-        x->frame[handle - x->frames.first] = (struct quire_x86_frame){ 0 };
+        x->frame[handle] = (struct quire_x86_frame){ 0 };
         quire_x86_page_give(&x->frames, handle);
         x->counts.frames--;
 }
@@ -50,7 +48,7 @@ enum quire_status quire_x86_frame_alloc(struct quire_machine *m, struct quire_st
         if (!store && fill == QUIRE_ANY_FILL)
                 with = (int)(0x80 | (quire_sim_random(x->host) & 0x7f));
         memset(quire_x86_contents(x, page), with, QUIRE_X86_PAGE);
-        f = &x->frame[page - x->frames.first];
+        f = &x->frame[page];
         *f = (struct quire_x86_frame){ .store = store, .index = index, .taken = true };
         if (store)
                 store->frame[index] = page;
@@ -69,6 +67,8 @@ void quire_x86_frame_free(struct quire_machine *m, quire_frame handle)
         f = quire_x86_frame_of(x, handle, "frame_free");
         if (f->shown)
                 quire_sim_stop(x->host, "frame_free of a frame that is entered");
+        if (f->device)
+                quire_sim_stop(x->host, "frame_free of a physical address");
         if (f->store)
                 f->store->frame[f->index] = 0;
         give_frame(x, handle);
@@ -79,7 +79,28 @@ void *quire_x86_frame_window(struct quire_machine *m, quire_frame handle)
         struct quire_x86 *x = x86(m);
         const struct quire_x86_frame *f = quire_x86_frame_of(x, handle, "frame_window");
 
-        return f->shown && !f->store ? NULL : quire_x86_contents(x, handle);
+        return !x->abilities.shares_frames && f->shown && !f->store && !f->device
+               ? NULL : quire_x86_contents(x, handle);
+}
+
+void *quire_x86_physical(struct quire_x86 *x, uint64_t address)
+{
+        return address >= QUIRE_X86_DEVICES && address < QUIRE_X86_DEVICES_END
+               ? x->memory.window + address : NULL;
+}
+
+enum quire_status quire_x86_frame_physical(struct quire_machine *m, uint64_t address,
+                                           quire_frame *out)
+{
+        struct quire_x86 *x = x86(m);
+
+        quire_sim_need_lock(x->host, "frame_physical");
+        if (address & (QUIRE_X86_PAGE - 1))
+                quire_sim_stop(x->host, "M1: frame_physical at %llx", (unsigned long long)address);
+        if (!quire_x86_physical(x, address))
+                return QUIRE_NOT_PRESENT;
+        *out = address >> 12;
+        return QUIRE_OK;
 }
 
 enum quire_status quire_x86_store_open(struct quire_machine *m, uint64_t pages,

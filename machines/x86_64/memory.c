@@ -27,7 +27,7 @@ static bool open_zone(struct quire_x86_zone *z, uint64_t first, uint64_t most)
 bool quire_x86_memory_open(struct quire_x86 *x)
 {
         const struct quire_x86_options *o = &x->options;
-        uint64_t tables = o->tables ? o->tables : 3 * (o->frames + o->plain) + 64;
+        uint64_t tables = o->tables ? o->tables : 6 * (o->frames + o->plain) + 64;
         struct quire_x86_memory *m = &x->memory;
         void *window;
 
@@ -38,11 +38,13 @@ bool quire_x86_memory_open(struct quire_x86 *x)
         m->pages = m->free = (uint32_t)tables;
         x->bytes = m->first + tables * QUIRE_X86_PAGE;
         m->used = calloc(tables, sizeof *m->used);
-        x->frame = calloc(x->frames.pages, sizeof *x->frame);
+        x->frame = calloc(x->plain.first, sizeof *x->frame);
         window = mmap(NULL, x->bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (window != MAP_FAILED)
                 m->window = window;
+        for (uint64_t page = 1; x->frame && page < x->frames.first; page++)
+                x->frame[page] = (struct quire_x86_frame){ .taken = true, .device = true };
         return m->used && x->frame && m->window;
 }
 

@@ -2,7 +2,7 @@
  * parts.h - the nouns of the x86-64 machine inside a test.
  *
  *      physical memory (4 KiB pages, numbered from 0)
- *      | 0: none | frames of the core | plain memory | tables |
+ *      | 0: none | devices | frames of the core | plain memory | tables |
  *
  * A frame's handle is its page number.
  */
@@ -31,6 +31,7 @@ struct quire_x86_frame {
         uint64_t index;                  /* in the store */
         uint32_t shown;                  /* at how many addresses */
         bool taken;                      /* it is the core's */
+        bool device;                     /* and no memory of the machine's */
 };
 bool quire_x86_memory_open(struct quire_x86 *);
 void quire_x86_memory_close(struct quire_x86 *);
@@ -53,6 +54,8 @@ struct quire_x86_frame *quire_x86_frame_of(struct quire_x86 *, quire_frame, cons
 enum quire_status quire_x86_frame_alloc(struct quire_machine *, struct quire_store *,
                                         uint64_t index, enum quire_fill, quire_frame *);
 void quire_x86_frame_free(struct quire_machine *, quire_frame);
+enum quire_status quire_x86_frame_physical(struct quire_machine *, uint64_t address,
+                                           quire_frame *);
 void *quire_x86_frame_window(struct quire_machine *, quire_frame);
 enum quire_status quire_x86_store_open(struct quire_machine *, uint64_t pages,
                                        struct quire_store **);
@@ -71,7 +74,7 @@ enum quire_status quire_x86_space_open(struct quire_machine *, void *owner,
                                        struct quire_mspace **);
 void quire_x86_space_close(struct quire_mspace *);
 enum quire_status quire_x86_reserve(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                    struct quire_store *, uint64_t first, struct quire_range *);
+                                    const struct quire_view *, struct quire_range *);
 void quire_x86_release(struct quire_mspace *, uint64_t va, uint64_t pages);
 enum quire_status quire_x86_enter(struct quire_mspace *, uint64_t va, uint64_t pages,
                                   const quire_frame *, unsigned access);
@@ -79,6 +82,9 @@ void quire_x86_protect(struct quire_mspace *, uint64_t va, uint64_t pages, unsig
 enum quire_status quire_x86_take(struct quire_mspace *, uint64_t va, uint64_t pages,
                                  const quire_frame *);
 void quire_x86_drop(struct quire_mspace *, uint64_t va, uint64_t pages);
+/* What this access, with attributes, is in an entry; and the other way round. */
+struct quire_x86_page quire_x86_page_of(unsigned access);
+unsigned quire_x86_access_of(struct quire_x86_page);
 /* Every processor forgets the page that holds va, unless `why' is left out. */
 void quire_x86_invalidate(struct quire_mspace *, uint64_t va, enum quire_x86_forget why);
 
@@ -88,7 +94,7 @@ void quire_x86_invalidate(struct quire_mspace *, uint64_t va, enum quire_x86_for
  * plain, or not allowed. */
 bool quire_x86_plain_resolve(struct quire_mspace *, uint64_t va, unsigned access);
 enum quire_status quire_x86_delegate(struct quire_mspace *, uint64_t va, uint64_t pages,
-                                     struct quire_range *obstacle);
+                                     const struct quire_view *, struct quire_range *obstacle);
 enum quire_status quire_x86_delegate_protect(struct quire_mspace *, uint64_t va, uint64_t pages,
                                              unsigned access);
 void quire_x86_delegate_discard(struct quire_mspace *, uint64_t va, uint64_t pages);
@@ -107,7 +113,7 @@ struct quire_x86 {
         struct quire_x86_memory memory;          /* the tables' view of it */
         uint64_t bytes;                          /* of all physical memory */
         struct quire_x86_zone frames, plain;
-        struct quire_x86_frame *frame;           /* by page number, less frames.first */
+        struct quire_x86_frame *frame;           /* by page number: devices, frames */
         struct quire_tlb tlb[QUIRE_X86_PROCESSORS];
         struct quire_store *stores;
         struct quire_mspace *spaces;

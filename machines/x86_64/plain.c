@@ -28,7 +28,7 @@ static bool may_be_large(struct quire_mspace *space, const struct quire_claim *c
 
 static bool touch_large(struct quire_mspace *space, const struct quire_claim *c, uint64_t va)
 {
-        const struct quire_x86_page like = { .access = c->access | QUIRE_R, .user = true };
+        const struct quire_x86_page like = quire_x86_page_of(c->access | QUIRE_R);
         struct quire_x86 *x = space->x86;
         uint64_t page = may_be_large(space, c, va) ? quire_x86_block_take(&x->plain) : 0;
 
@@ -56,7 +56,8 @@ bool quire_x86_plain_resolve(struct quire_mspace *space, uint64_t va, unsigned a
         if (!c || c->kind != QUIRE_CLAIM_DELEGATED)
                 return false;
         allowed = c->access & QUIRE_W ? c->access | QUIRE_R : c->access;
-        if (!(allowed & access))
+        if (!(allowed & access & (QUIRE_R | QUIRE_W | QUIRE_X)) ||
+            (allowed & QUIRE_KERNEL && !(access & QUIRE_KERNEL)))
                 return false;
         /* Mapped already: the processor remembered less than there is by now. */
         if (quire_table_find(&space->table, va, &large) || touch_large(space, c, va))
@@ -66,8 +67,7 @@ bool quire_x86_plain_resolve(struct quire_mspace *space, uint64_t va, unsigned a
                 quire_sim_stop(x->host, "no plain memory is left (and a kernel would kill)");
         memset(quire_x86_contents(x, page), 0, QUIRE_X86_PAGE);
         quire_table_map(&space->table, va & ~(QUIRE_X86_PAGE - 1),
-                        quire_pte_make(page << 12, (struct quire_x86_page){
-                                .access = allowed | QUIRE_R, .user = true }, false));
+                        quire_pte_make(page << 12, quire_x86_page_of(allowed | QUIRE_R), false));
         return true;
 }
 
@@ -109,16 +109,20 @@ static void discard(struct quire_mspace *space, uint64_t va, uint64_t pages)
 }
 
 enum quire_status quire_x86_delegate(struct quire_mspace *space, uint64_t va, uint64_t pages,
+                                     const struct quire_view *view,
                                      struct quire_range *obstacle)
 {
         const struct quire_claim claim = { .kind = QUIRE_CLAIM_DELEGATED };
 
+        if (view)
+                return QUIRE_UNSUPPORTED;
         return quire_claim_new(&space->claims, va, pages, &claim, obstacle);
 }
 
 enum quire_status quire_x86_delegate_protect(struct quire_mspace *space, uint64_t va,
                                              uint64_t pages, unsigned access)
 {
+        const unsigned rights = QUIRE_R | QUIRE_W | QUIRE_X;
         uint64_t first = range_of(space, va, pages, "delegate_protect");
         uint64_t end = va + pages * QUIRE_X86_PAGE;
         bool large;
@@ -133,7 +137,7 @@ enum quire_status quire_x86_delegate_protect(struct quire_mspace *space, uint64_
              va += large ? QUIRE_X86_LARGE : QUIRE_X86_PAGE) {
                 unsigned before = quire_pte_page(*e, large).access;
 
-                *e = quire_pte_protect(*e, access ? access | QUIRE_R : 0);
+                *e = quire_pte_protect(*e, access & rights ? (access & rights) | QUIRE_R : 0);
                 if (before & ~access)
                         quire_x86_invalidate(space, va, QUIRE_X86_FORGET_PROTECT);
         }

@@ -75,14 +75,12 @@ void quire_x86_invalidate(struct quire_mspace *space, uint64_t va, enum quire_x8
 }
 
 enum quire_status quire_x86_reserve(struct quire_mspace *space, uint64_t va, uint64_t pages,
-                                    struct quire_store *store, uint64_t first,
-                                    struct quire_range *obstacle)
+                                    const struct quire_view *view, struct quire_range *obstacle)
 {
-        const struct quire_claim claim = { .kind = QUIRE_CLAIM_RESERVED, .store = store,
-                                           .store_first = store ? first : 0 };
+        const struct quire_claim claim = quire_claim_view(space->x86->host, QUIRE_CLAIM_RESERVED,
+                                                          view, view ? view->store->pages : 0,
+                                                          pages);
 
-        if (store && (first >= store->pages || pages > store->pages - first))
-                quire_sim_stop(space->x86->host, "reserve of a view beyond the end of its store");
         return quire_claim_new(&space->claims, va, pages, &claim, obstacle);
 }
 
@@ -95,12 +93,14 @@ static void hide_page(struct quire_mspace *space, uint64_t va, quire_pte entry,
 
         quire_table_unmap(&space->table, va);
         quire_x86_invalidate(space, va, why);
-        x->frame[handle - x->frames.first].shown--;
+        x->frame[handle].shown--;
 }
 
-static void hide_range(struct quire_mspace *space, uint64_t va, uint64_t pages, bool lose)
+/* Private frames lose what they contain, save where frames are shared. */
+static void hide_range(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
         struct quire_x86 *x = space->x86;
+        bool lose = !x->abilities.shares_frames;
         uint64_t end = va + pages * QUIRE_X86_PAGE;
         bool large;
 
@@ -109,7 +109,7 @@ static void hide_range(struct quire_mspace *space, uint64_t va, uint64_t pages, 
                 quire_frame handle = (*e & QUIRE_PTE_FRAME) >> 12;
 
                 hide_page(space, va, *e, QUIRE_X86_FORGET_DROP);
-                if (lose && !x->frame[handle - x->frames.first].store)
+                if (lose && !x->frame[handle].store && !x->frame[handle].device)
                         memset(quire_x86_contents(x, handle),
                                (int)(0x80 | (quire_sim_random(x->host) & 0x7f)), QUIRE_X86_PAGE);
         }
@@ -120,19 +120,61 @@ void quire_x86_release(struct quire_mspace *space, uint64_t va, uint64_t pages)
         uint64_t first = quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED,
                                            "release");
 
-        hide_range(space, va, pages, true);
+        hide_range(space, va, pages);
         quire_claim_end(&space->claims, first, pages);
 }
 
 void quire_x86_drop(struct quire_mspace *space, uint64_t va, uint64_t pages)
 {
         quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED, "drop");
-        hide_range(space, va, pages, true);
+        hide_range(space, va, pages);
 }
 
 /* --------------------------------------------------------------- translations */
 
-static void check_enter(struct quire_mspace *space, uint64_t va, quire_frame handle)
+static const struct {
+        unsigned access;
+        enum quire_x86_cache cache;
+} caches[] = {
+        { QUIRE_CACHE_THROUGH, QUIRE_CACHE_WT },
+        { QUIRE_CACHE_NONE, QUIRE_CACHE_UC },
+        { QUIRE_CACHE_COMBINE, QUIRE_CACHE_WC },
+};
+
+struct quire_x86_page quire_x86_page_of(unsigned access)
+{
+        struct quire_x86_page page = { .access = access & (QUIRE_R | QUIRE_W | QUIRE_X),
+                                       .user = !(access & QUIRE_KERNEL),
+                                       .cache = QUIRE_CACHE_WB };
+
+        for (unsigned i = 0; i < sizeof caches / sizeof *caches; i++)
+                if ((access & QUIRE_CACHE_COMBINE) == caches[i].access)
+                        page.cache = caches[i].cache;
+        return page;
+}
+
+unsigned quire_x86_access_of(struct quire_x86_page page)
+{
+        unsigned access = page.access | (page.user ? 0 : QUIRE_KERNEL);
+
+        for (unsigned i = 0; i < sizeof caches / sizeof *caches; i++)
+                if (page.cache == caches[i].cache)
+                        access |= caches[i].access;
+        return access;
+}
+
+unsigned quire_x86_attributes(const struct quire_mspace *space, uint64_t va)
+{
+        bool large;
+        const quire_pte *e = quire_table_find(&space->table, va, &large);
+
+        if (!e || !(*e & QUIRE_PTE_PRESENT))
+                return 0;
+        return quire_x86_access_of(quire_pte_page(*e, large)) & QUIRE_ATTRIBUTES;
+}
+
+static void check_enter(struct quire_mspace *space, uint64_t va, quire_frame handle,
+                        unsigned access)
 {
         struct quire_x86 *x = space->x86;
         const struct quire_claim *c = quire_claim_at(&space->claims, va >> 12);
@@ -142,26 +184,26 @@ static void check_enter(struct quire_mspace *space, uint64_t va, quire_frame han
         if (quire_table_find(&space->table, va, &large))
                 quire_sim_stop(x->host, "enter at %llx, where something is shown",
                                (unsigned long long)va);
+        quire_claim_check_write(x->host, c, f->store, access, "enter");
+        if (x->abilities.shares_frames || f->device)
+                return;
         if (!f->store && f->shown)
                 quire_sim_stop(x->host, "enter at %llx of a private frame that is entered",
                                (unsigned long long)va);
-        if (f->store && (f->store != c->store ||
-                         f->index != c->store_first + (va >> 12) - c->first))
-                quire_sim_stop(x->host, "enter at %llx of a store frame that is not the view's "
-                               "own page", (unsigned long long)va);
+        quire_claim_check_frame(x->host, c, va >> 12, f->store, f->index, 12);
 }
 
 enum quire_status quire_x86_enter(struct quire_mspace *space, uint64_t va, uint64_t pages,
                                   const quire_frame *frames, unsigned access)
 {
-        const struct quire_x86_page page = { .access = access, .user = true };
+        const struct quire_x86_page page = quire_x86_page_of(access);
         struct quire_x86 *x = space->x86;
 
         quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED, "enter");
         quire_sim_check_run(x->host, pages, "enter");
         quire_sim_check_access(x->host, access, "enter");
         for (uint64_t i = 0; i < pages; i++)
-                check_enter(space, va + i * QUIRE_X86_PAGE, frames[i]);
+                check_enter(space, va + i * QUIRE_X86_PAGE, frames[i], access);
         if (quire_sim_fails(x->host, QUIRE_SIM_ENTER))
                 return QUIRE_BUSY;
         if (quire_table_make(&space->table, va, pages) != QUIRE_OK)
@@ -169,26 +211,38 @@ enum quire_status quire_x86_enter(struct quire_mspace *space, uint64_t va, uint6
         for (uint64_t i = 0; i < pages; i++) {
                 quire_table_map(&space->table, va + i * QUIRE_X86_PAGE,
                                 quire_pte_make(frames[i] << 12, page, false));
-                x->frame[frames[i] - x->frames.first].shown++;
+                x->frame[frames[i]].shown++;
         }
         return QUIRE_OK;
+}
+
+static bool is_narrower(struct quire_x86_page page, struct quire_x86_page before)
+{
+        return before.access & ~page.access || (before.user && !page.user) ||
+               before.cache != page.cache;
 }
 
 /* Widening needs no invalidation: a processor that remembers less faults once
  * more, forgets it, and the core grants again. */
 void quire_x86_protect(struct quire_mspace *space, uint64_t va, uint64_t pages, unsigned access)
 {
+        const quire_pte noted = QUIRE_PTE_ACCESSED | QUIRE_PTE_DIRTY;
+        const struct quire_x86_page page = quire_x86_page_of(access);
         uint64_t end = va + pages * QUIRE_X86_PAGE;
+        struct quire_x86 *x = space->x86;
         bool large;
 
         quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED, "protect");
-        quire_sim_check_access(space->x86->host, access, "protect");
+        quire_sim_check_access(x->host, access, "protect");
         for (quire_pte *e; (e = quire_table_next(&space->table, &va, end, &large));
              va += QUIRE_X86_PAGE) {
-                unsigned before = quire_pte_page(*e, false).access;
+                struct quire_x86_page before = quire_pte_page(*e, false);
+                uint64_t physical = *e & QUIRE_PTE_FRAME;
 
-                *e = quire_pte_protect(*e, access);
-                if (before & ~access)
+                quire_claim_check_write(x->host, quire_claim_at(&space->claims, va >> 12),
+                                        x->frame[physical >> 12].store, access, "protect");
+                *e = quire_pte_make(physical, page, false) | (*e & noted);
+                if (is_narrower(page, before))
                         quire_x86_invalidate(space, va, QUIRE_X86_FORGET_PROTECT);
         }
 }

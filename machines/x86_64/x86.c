@@ -42,6 +42,7 @@ static const struct quire_machine_ops all_ops = {
         .delegate_release = quire_x86_delegate_release,
         .delegate_watch = quire_x86_delegate_watch,
         .harvest = quire_x86_harvest,
+        .frame_physical = quire_x86_frame_physical,
 };
 
 static void choose_ops(struct quire_x86 *x)
@@ -76,6 +77,7 @@ struct quire_x86 *quire_x86_open(const struct quire_x86_options *options)
                 .notes_referenced = !o->no_harvest,
                 .executes = true,
                 .write_protects = true,
+                .shares_frames = !o->no_share,
                 .va_end = QUIRE_X86_VA_END,
         };
         choose_ops(x);
@@ -161,11 +163,13 @@ static uint8_t *translate(struct quire_mspace *space, uint64_t va, unsigned acce
 {
         struct quire_x86 *x = space->x86;
         struct quire_tlb *tlb = &x->tlb[quire_sim_self(x->host) % x->options.processors];
+        unsigned kind = access & ~(unsigned)QUIRE_KERNEL;
+        bool user = !(access & QUIRE_KERNEL);
         uint64_t physical;
 
-        if (quire_tlb_access(tlb, &space->table, va, access, true, &physical) ||
+        if (quire_tlb_access(tlb, &space->table, va, kind, user, &physical) ||
             (quire_x86_plain_resolve(space, va, access) &&
-             quire_tlb_access(tlb, &space->table, va, access, true, &physical)))
+             quire_tlb_access(tlb, &space->table, va, kind, user, &physical)))
                 return x->memory.window + physical;
         return NULL;
 }

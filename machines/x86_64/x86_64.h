@@ -33,9 +33,10 @@ struct quire_x86_options {
         uint64_t frames;                  /* that the core can have; 0: 16,384 */
         uint64_t plain;                   /* pages of delegated memory; 0: 16,384 */
         uint64_t tables;                  /* pages of tables; 0: as many as it can take, where no
-                                           * frame is shown twice */
+                                           * frame is shown more than twice */
         unsigned processors;              /* 0: 2; at most 8 */
         bool no_plain, no_harvest;
+        bool no_share;                    /* as in quire_sim_options */
         bool no_large;                    /* no 2 MiB pages in delegated ranges */
         unsigned forget;                  /* enum quire_x86_forget: a bit set */
 };
@@ -48,11 +49,20 @@ const struct quire_machine_ops *quire_x86_ops(struct quire_x86 *);
 struct quire_machine *quire_x86_handle(struct quire_x86 *);
 struct quire_mspace *quire_x86_space(struct quire_x86 *, const void *owner);
 
-/* As quire_sim_access, by the processor of the running thread, in user mode. */
+/* Physical addresses of devices: memory that the machine does not hand out. */
+#define QUIRE_X86_DEVICES QUIRE_X86_PAGE
+#define QUIRE_X86_DEVICES_END QUIRE_X86_LARGE
+/* The memory at one of them, or null.  Good until the machine is closed. */
+void *quire_x86_physical(struct quire_x86 *, uint64_t address);
+
+/* As quire_sim_access, by the processor of the running thread. */
 QUIRE_CHECKED enum quire_status quire_x86_access(struct quire_x86 *, struct quire_mspace *,
                                                  uint64_t va, unsigned access, void *buf,
                                                  size_t n);
 void quire_x86_forget(struct quire_x86 *, unsigned forget);
+
+/* As quire_sim_attributes, from the tables. */
+unsigned quire_x86_attributes(const struct quire_mspace *, uint64_t va);
 
 /* The tables of a space, to look at. */
 const struct quire_x86_table *quire_x86_table(const struct quire_mspace *);
