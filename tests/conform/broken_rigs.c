@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEVICE ((uint64_t)0xfe000000)
+
 /* What the machine would do; one machine is open at a time. */
 static const struct quire_machine_ops *right;
 static struct quire_machine_ops wrong;
@@ -123,10 +125,10 @@ static enum quire_status alloc_loses_on_failure(struct quire_machine *m,
 }
 
 static enum quire_status reserve_names_nothing(struct quire_mspace *s, uint64_t va,
-                                               uint64_t pages, struct quire_store *store,
-                                               uint64_t first, struct quire_range *obstacle)
+                                               uint64_t pages, const struct quire_view *view,
+                                               struct quire_range *obstacle)
 {
-        enum quire_status st = right->reserve(s, va, pages, store, first, obstacle);
+        enum quire_status st = right->reserve(s, va, pages, view, obstacle);
 
         memset(obstacle, 0, sizeof *obstacle);
         return st;
@@ -134,11 +136,15 @@ static enum quire_status reserve_names_nothing(struct quire_mspace *s, uint64_t 
 
 /* Every view shows its store from the beginning. */
 static enum quire_status reserve_from_zero(struct quire_mspace *s, uint64_t va, uint64_t pages,
-                                           struct quire_store *store, uint64_t first,
+                                           const struct quire_view *view,
                                            struct quire_range *obstacle)
 {
-        (void)first;
-        return right->reserve(s, va, pages, store, 0, obstacle);
+        struct quire_view from_zero;
+
+        if (!view)
+                return right->reserve(s, va, pages, NULL, obstacle);
+        from_zero = (struct quire_view){ view->store, 0, view->copies };
+        return right->reserve(s, va, pages, &from_zero, obstacle);
 }
 
 static void resume_always_allows(struct quire_machine *m, uint64_t ticket,
@@ -169,9 +175,10 @@ static enum quire_status delegate_protect_grants_reads(struct quire_mspace *s, u
 }
 
 static enum quire_status delegate_open(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                       const struct quire_view *view,
                                        struct quire_range *obstacle)
 {
-        enum quire_status st = right->delegate(s, va, pages, obstacle);
+        enum quire_status st = right->delegate(s, va, pages, view, obstacle);
 
         return st != QUIRE_OK ? st
                : right->delegate_protect(s, va, pages, QUIRE_R | QUIRE_W);
@@ -203,13 +210,15 @@ static enum quire_status harvest_half(struct quire_mspace *s, uint64_t va, uint6
 
 /* ------------------------------------------------------------- the simulator */
 
-static bool open_sim(struct rig *rig)
+static bool open_sim_as(struct rig *rig, struct quire_sim_options options)
 {
         struct rig_simulated *s = rig_simulated_open(rig, &(struct quire_sim_host_options){ 0 });
 
         if (!s)
                 return false;
-        s->machine = quire_sim_open(&(struct quire_sim_options){ .host = s->host });
+        options.host = s->host;
+        options.physical = (struct quire_range){ DEVICE, 4 };
+        s->machine = quire_sim_open(&options);
         if (!s->machine)
                 abort();
         rig->machine = quire_sim_handle(s->machine);
@@ -218,6 +227,16 @@ static bool open_sim(struct rig *rig)
         wrong = *right;
         rig->ops = &wrong;
         return true;
+}
+
+static bool open_sim(struct rig *rig)
+{
+        return open_sim_as(rig, (struct quire_sim_options){ .no_share = false });
+}
+
+static bool open_unshared(struct rig *rig)
+{
+        return open_sim_as(rig, (struct quire_sim_options){ .no_share = true });
 }
 
 static void close_sim(struct rig *rig)
@@ -241,6 +260,16 @@ static bool place_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t
         return quire_sim_obstacle(space, va, pages);
 }
 
+static unsigned read_attributes(struct rig *rig, struct quire_mspace *space, uint64_t va)
+{
+        return quire_sim_attributes(((struct rig_simulated *)rig->own)->machine, space, va);
+}
+
+static void *device_at(struct rig *rig, uint64_t address)
+{
+        return quire_sim_physical(((struct rig_simulated *)rig->own)->machine, address);
+}
+
 static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t va,
                             uint64_t pages)
 {
@@ -255,12 +284,16 @@ static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_
                 .room = rig_simulated_room, .start = rig_simulated_start,               \
                 .join = rig_simulated_join, .fail = rig_simulated_fail,                 \
                 .obstacle = place_obstacle, .obstacle_remove = remove_obstacle,         \
+                .attributes = read_attributes, .device = device_at,                     \
+                .device_first = DEVICE, .device_end = DEVICE + 4 * 4096,                \
         }
-#define BROKEN_SIM(op, which)                                                           \
+#define BROKEN_SIM(op, which) BROKEN(op, which, open_sim)
+#define BROKEN_UNSHARED(op, which) BROKEN(op, which, open_unshared)
+#define BROKEN(op, which, opens)                                                        \
         static bool open_##which(struct rig *rig, uint64_t seed)                        \
         {                                                                               \
                 (void)seed;                                                             \
-                if (!open_sim(rig))                                                     \
+                if (!opens(rig))                                                        \
                         return false;                                                   \
                 wrong.op = which;                                                       \
                 return true;                                                            \
@@ -273,6 +306,13 @@ static bool open_nothing_broken(struct rig *rig, uint64_t seed)
         return open_sim(rig);
 }
 static const struct rig_kind kind_nothing_broken = SIM_KIND(nothing_broken);
+
+static bool open_nothing_shared_or_broken(struct rig *rig, uint64_t seed)
+{
+        (void)seed;
+        return open_unshared(rig);
+}
+static const struct rig_kind kind_nothing_shared_or_broken = SIM_KIND(nothing_shared_or_broken);
 
 BROKEN_SIM(take, take_nothing);
 BROKEN_SIM(take, take_in_part);
@@ -288,7 +328,7 @@ BROKEN_SIM(release, release_keeps_reporting);
 BROKEN_SIM(frame_alloc, alloc_dirty);
 BROKEN_SIM(frame_alloc, alloc_loses_on_failure);
 BROKEN_SIM(reserve, reserve_names_nothing);
-BROKEN_SIM(reserve, reserve_from_zero);
+BROKEN_UNSHARED(reserve, reserve_from_zero);
 BROKEN_SIM(resume, resume_always_allows);
 BROKEN_SIM(resume, resume_never_allows);
 BROKEN_SIM(delegate, delegate_open);
@@ -349,7 +389,7 @@ BROKEN_X86(no_invalidation_by_harvest, QUIRE_X86_FORGET_HARVEST);
 BROKEN_X86(no_invalidation_on_other_processors, QUIRE_X86_FORGET_OTHERS);
 
 const struct rig_kind *const rig_kinds[] = {
-        &kind_nothing_broken, &kind_take_nothing, &kind_take_in_part, &kind_enter_writable,
+        &kind_nothing_broken, &kind_nothing_shared_or_broken, &kind_take_nothing, &kind_take_in_part, &kind_enter_writable,
         &kind_enter_executable, &kind_enter_in_part, &kind_enter_in_reverse,
         &kind_protect_widens_only, &kind_protect_narrows_only, &kind_protect_forgets_the_last,
         &kind_drop_forgets_the_first, &kind_release_keeps_reporting, &kind_alloc_dirty,

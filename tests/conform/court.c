@@ -29,7 +29,7 @@ void court_open(struct court *c, const struct quire_sim_host_options *host,
         c->m = quire_sim_handle(c->sim);
         c->ho->lock(c->h);
         REQUIRE(c->mo->space_open(c->m, c, &c->space) == QUIRE_OK);
-        REQUIRE(c->mo->reserve(c->space, COURT_VA, 16, NULL, 0, &o) == QUIRE_OK);
+        REQUIRE(c->mo->reserve(c->space, COURT_VA, 16, NULL, &o) == QUIRE_OK);
         quire_sim_on_stop(c->host, stopped, c);
 }
 
@@ -56,7 +56,8 @@ void court_try(const struct crime *crimes)
 
         for (const struct crime *crime = crimes; crime->commit; crime++) {
                 court_open(&c, &(struct quire_sim_host_options){ 0 },
-                           (struct quire_sim_options){ 0 });
+                           (struct quire_sim_options){ .no_share = true,
+                                                       .physical = { COURT_DEVICE, 4 } });
                 if (!CHECK(is_stopped(&c, crime)) || !CHECK(strstr(c.message, crime->words)))
                         fprintf(stderr, "    said: %s; expected: %s\n", c.message, crime->words);
                 court_forget(&c);

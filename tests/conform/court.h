@@ -30,11 +30,13 @@ struct crime {
 
 /* Opens a court with a space and 16 pages reserved at COURT_VA, the lock held. */
 #define COURT_VA ((uint64_t)0x100000)
+#define COURT_DEVICE ((uint64_t)0xfe000000)       /* a device of 4 pages */
 void court_open(struct court *, const struct quire_sim_host_options *,
                 struct quire_sim_options);
 /* Throws everything away, checking nothing. */
 void court_forget(struct court *);
-/* Every one of the crimes is stopped with its words. */
+/* Every one of the crimes is stopped with its words, by a machine that does not
+ * share frames. */
 void court_try(const struct crime *crimes);
 quire_frame court_frame(struct court *);
 

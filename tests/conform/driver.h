@@ -41,6 +41,7 @@ struct drive_options {
         bool audit;                  /* quire_config.audit */
         /* Simulated machines without an ability; all have it otherwise. */
         bool no_plain, no_harvest, no_write_protect;
+        bool no_share;               /* frames as on Linux: sim.h */
         /* Called after the driver has noted the reason; null: DENY. */
         quire_denied_fn denied;
         void *denied_context;

@@ -11,6 +11,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .page_shift = o->page_shift,
                 .no_plain = o->no_plain,
                 .no_harvest = o->no_harvest,
+                .no_share = o->no_share,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
         };

@@ -15,6 +15,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .frames = o->budget / QUIRE_X86_PAGE + 64,
                 .no_plain = o->no_plain,
                 .no_harvest = o->no_harvest,
+                .no_share = o->no_share,
                 .forget = forget ? (unsigned)strtoul(forget, NULL, 0) : 0,
         };
 

@@ -34,10 +34,34 @@ quire_frame fake_frame(struct fake *f, unsigned page)
         struct fake_page *p = &f->page[page];
 
         if (p->frame == QUIRE_NO_FRAME &&
-            f->rig->ops->frame_alloc(f->rig->machine, f->store, page, QUIRE_ZEROED,
+            f->rig->ops->frame_alloc(f->rig->machine, f->store, f->first + page, QUIRE_ZEROED,
                                      &p->frame) != QUIRE_OK)
                 p->frame = QUIRE_NO_FRAME;
         return p->frame;
+}
+
+bool fake_copy(struct fake *f, unsigned page)
+{
+        const struct quire_machine_ops *m = f->rig->ops;
+        struct fake_page *p = &f->page[page];
+        quire_frame copy;
+
+        if (p->own)
+                return true;
+        if (fake_frame(f, page) == QUIRE_NO_FRAME ||
+            m->frame_alloc(f->rig->machine, NULL, 0, QUIRE_ANY_FILL, &copy) != QUIRE_OK)
+                return false;
+        memcpy(m->frame_window(f->rig->machine, copy), fake_window(f, page),
+               fake_page_size(f->rig));
+        p->frame = copy;
+        p->own = true;
+        return true;
+}
+
+const struct quire_view *fake_view(const struct fake *f, unsigned first, struct quire_view *out)
+{
+        *out = (struct quire_view){ f->store, f->first + first, f->copies };
+        return f->store ? out : NULL;
 }
 
 enum quire_status fake_enter(struct fake *f, unsigned first, unsigned count, unsigned access)
@@ -85,6 +109,7 @@ void fake_free(struct fake *f, unsigned page)
 {
         f->rig->ops->frame_free(f->rig->machine, f->page[page].frame);
         f->page[page].frame = QUIRE_NO_FRAME;
+        f->page[page].own = false;
 }
 
 void *fake_window(struct fake *f, unsigned page)
@@ -102,9 +127,17 @@ static unsigned count_alike(struct fake *f, unsigned page)
 
         while (n <= f->ahead && n < QUIRE_RUN_MAX && page + n < f->pages &&
                p[page + n].frame != QUIRE_NO_FRAME && !p[page + n].shown &&
-               p[page + n].allowed == p[page].allowed)
+               p[page + n].allowed == p[page].allowed && p[page + n].own == p[page].own)
                 n++;
         return n;
+}
+
+/* What the page may be shown with as it is. */
+static unsigned granted(const struct fake *f, unsigned page)
+{
+        const struct fake_page *p = &f->page[page];
+
+        return p->allowed & ~(unsigned)(f->copies && !p->own ? QUIRE_W : 0);
 }
 
 static enum quire_verdict resolve(struct fake *f, unsigned page, unsigned access)
@@ -112,17 +145,24 @@ static enum quire_verdict resolve(struct fake *f, unsigned page, unsigned access
         struct fake_page *p = &f->page[page];
         unsigned n;
 
+        access &= ~(unsigned)QUIRE_KERNEL;
         if (!(p->allowed & access))
                 return QUIRE_DENY;
+        if (!(granted(f, page) & access)) {
+                if (p->shown && fake_take(f, page, 1) != QUIRE_OK)
+                        return QUIRE_DENY;
+                if (!fake_copy(f, page))
+                        return QUIRE_DENY;
+        }
         if (p->shown) {
-                fake_protect(f, page, 1, p->allowed);
+                fake_protect(f, page, 1, granted(f, page));
                 return QUIRE_RESUME;
         }
         if (fake_frame(f, page) == QUIRE_NO_FRAME)
                 return QUIRE_DENY;
         n = count_alike(f, page);
-        if (fake_enter(f, page, n, p->allowed) != QUIRE_OK &&
-            fake_enter(f, page, 1, p->allowed) != QUIRE_OK)
+        if (fake_enter(f, page, n, granted(f, page)) != QUIRE_OK &&
+            fake_enter(f, page, 1, granted(f, page)) != QUIRE_OK)
                 return QUIRE_DENY;
         return QUIRE_RESUME;
 }
@@ -183,7 +223,8 @@ static void clear(struct fake *f, struct rig *rig, unsigned pages, struct quire_
 {
         unsigned i = 0;
 
-        *f = (struct fake){ .rig = rig, .base = f->base, .pages = pages, .store = store };
+        *f = (struct fake){ .rig = rig, .base = f->base, .pages = pages, .store = store,
+                            .first = f->first, .copies = f->copies };
         for (unsigned k = 0; k < pages; k++)
                 f->page[k].allowed = QUIRE_R | QUIRE_W;
         while (windows[i])
@@ -195,13 +236,15 @@ static void clear(struct fake *f, struct rig *rig, unsigned pages, struct quire_
 static void reserve(struct fake *f)
 {
         struct quire_range obstacle;
+        struct quire_view view;
+        enum quire_status st;
 
         if (!f->base)
                 f->base = f->rig->kind->room(f->rig, f->pages, true, false);
         fake_lock(f->rig);
-        REQUIRE(f->rig->ops->reserve(f->mspace, f->base, f->pages, f->store, 0, &obstacle) ==
-                QUIRE_OK);
+        st = f->rig->ops->reserve(f->mspace, f->base, f->pages, fake_view(f, 0, &view), &obstacle);
         fake_unlock(f->rig);
+        REQUIRE(st == QUIRE_OK);
 }
 
 void fake_open(struct fake *f, struct rig *rig, unsigned pages, struct quire_store *store)
@@ -234,7 +277,7 @@ void fake_close(struct fake *f)
         fake_lock(f->rig);
         f->rig->ops->release(f->mspace, f->base, f->pages);
         for (unsigned i = 0; i < f->pages; i++)
-                if (!f->store && f->page[i].frame != QUIRE_NO_FRAME)
+                if ((!f->store || f->page[i].own) && f->page[i].frame != QUIRE_NO_FRAME)
                         fake_free(f, i);
         if (is_owner(f))
                 f->rig->ops->space_close(f->mspace);

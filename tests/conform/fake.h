@@ -25,6 +25,7 @@ struct fake_page {
         quire_frame frame;           /* QUIRE_NO_FRAME: none yet */
         unsigned allowed;            /* what the fake grants; 0: nothing */
         unsigned shown;              /* what the machine was told to show; 0: nothing */
+        bool own;                    /* in a window that copies: its copy, not the store's */
 };
 
 struct fake {
@@ -32,7 +33,9 @@ struct fake {
         struct quire_mspace *mspace;
         uint64_t base;               /* of the window, in bytes */
         unsigned pages;
-        struct quire_store *store;   /* the window views it from page 0 */
+        struct quire_store *store;   /* null: private; else the window views it ... */
+        uint64_t first;              /* ... from this page */
+        bool copies;                 /* pages are copied when they are written */
         struct fake_page page[FAKE_PAGES];
         enum fake_mode mode;
         unsigned ahead;              /* pages to show along with the one faulted on */
@@ -44,7 +47,7 @@ struct fake {
 };
 
 /* Open a space with the fake as owner and reserve its window (at .base, where
- * that is not zero). */
+ * that is not zero; a view of the store, from .first on and with .copies). */
 void fake_open(struct fake *, struct rig *, unsigned pages, struct quire_store *);
 /* A second window in the space of another fake, which stays the owner: it gets
  * the faults of both. */
@@ -59,6 +62,11 @@ void fake_unlock(struct rig *);
 
 /* => the lock is held.  A frame for the page, zeroed, where it has none. */
 quire_frame fake_frame(struct fake *, unsigned page);
+/* => the lock is held, nothing is shown there.  A frame of its own for a page of a
+ * window that copies, with what it contains now.  False: no memory. */
+bool fake_copy(struct fake *, unsigned page);
+/* What the fake's reserve of these pages is given: null, or all of *out. */
+const struct quire_view *fake_view(const struct fake *, unsigned first, struct quire_view *out);
 /* => the lock is held.  Through the machine, and note what it did. */
 enum quire_status fake_enter(struct fake *, unsigned first, unsigned count, unsigned access);
 enum quire_status fake_take(struct fake *, unsigned first, unsigned count);

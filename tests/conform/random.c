@@ -227,7 +227,7 @@ static void step_window(struct world *w)
 
         fake_lock(&w->rig);
         if (p->frame != QUIRE_NO_FRAME && p->shown) {
-                CHECK(!fake_window(&w->own, page));
+                CHECK(!fake_window(&w->own, page) == !rule_shares(&w->rig));
         } else if (p->frame != QUIRE_NO_FRAME) {
                 CHECK_EQ(fake_peek(&w->own, page, word_at(w, which)),
                          w->own_page[page].word[which]);
@@ -243,6 +243,7 @@ static void step_release(struct world *w)
 {
         struct fake *f = draw_window(w);
         enum quire_status st = QUIRE_NO_MEMORY;
+        struct quire_view view;
         struct quire_range o;
         unsigned first, count;
 
@@ -254,12 +255,14 @@ static void step_release(struct world *w)
                 forget_contents(w, f, first + i);
         }
         if (ask_failure(w, RIG_TABLE)) {
-                st = w->rig.ops->reserve(f->mspace, fake_va(f, first), count, f->store, first, &o);
+                st = w->rig.ops->reserve(f->mspace, fake_va(f, first), count,
+                                         fake_view(f, first, &view), &o);
                 CHECK(st == QUIRE_NO_MEMORY || st == QUIRE_OK);
                 w->rig.kind->fail(&w->rig, RIG_TABLE, 0);
         }
         if (st != QUIRE_OK)
-                st = w->rig.ops->reserve(f->mspace, fake_va(f, first), count, f->store, first, &o);
+                st = w->rig.ops->reserve(f->mspace, fake_va(f, first), count,
+                                         fake_view(f, first, &view), &o);
         CHECK(st == QUIRE_OK);
         fake_unlock(&w->rig);
 }
@@ -322,7 +325,7 @@ static void open_plain(struct world *w)
                 return;
         w->plain = w->rig.kind->room(&w->rig, PLAIN, false, false);
         fake_lock(&w->rig);
-        REQUIRE(w->rig.ops->delegate(w->own.mspace, w->plain, PLAIN, &o) == QUIRE_OK);
+        REQUIRE(w->rig.ops->delegate(w->own.mspace, w->plain, PLAIN, NULL, &o) == QUIRE_OK);
         st = w->rig.ops->delegate_watch
              ? w->rig.ops->delegate_watch(w->own.mspace, w->plain, PLAIN) : QUIRE_UNSUPPORTED;
         REQUIRE(st == QUIRE_OK || st == QUIRE_UNSUPPORTED);

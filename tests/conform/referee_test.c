@@ -40,6 +40,17 @@ static void expect_nothing(enum quire_status st)
 
 /* ------------------------------------------------------------- machine rules */
 
+/* Four pages of a store, at VIEW_VA. */
+#define VIEW_VA (16 * COURT_VA)
+static enum quire_status view_store(struct court *c, struct quire_store *store, uint64_t first,
+                                    bool copies)
+{
+        struct quire_range o;
+
+        return c->mo->reserve(c->space, VIEW_VA, 4, &(struct quire_view){ store, first, copies },
+                              &o);
+}
+
 static void enter_over_shown(struct court *c)
 {
         quire_frame a = court_frame(c), b = court_frame(c);
@@ -83,21 +94,20 @@ static void enter_too_many(struct court *c)
         static quire_frame many[65];
         struct quire_range o;
 
-        need_ok(c->mo->reserve(c->space, COURT_VA + 16 * 4096, 64, NULL, 0, &o));
+        need_ok(c->mo->reserve(c->space, COURT_VA + 16 * 4096, 64, NULL, &o));
         expect_nothing(c->mo->enter(c->space, COURT_VA, 65, many, QUIRE_R));
 }
 
 static void enter_another_page_of_the_store(struct court *c)
 {
         struct quire_store *store;
-        struct quire_range o;
         quire_frame a;
 
         need_ok(c->mo->store_open(c->m, 8, &store));
-        need_ok(c->mo->reserve(c->space, 16 * COURT_VA, 4, store, 2, &o));
+        need_ok(view_store(c, store, 2, false));
         need_ok(c->mo->frame_alloc(c->m, store, 3, QUIRE_ZEROED, &a));
-        need_ok(c->mo->enter(c->space, 16 * COURT_VA + 4096, 1, &a, QUIRE_R));
-        expect_nothing(c->mo->enter(c->space, 16 * COURT_VA, 1, &a, QUIRE_R));
+        need_ok(c->mo->enter(c->space, VIEW_VA + 4096, 1, &a, QUIRE_R));
+        expect_nothing(c->mo->enter(c->space, VIEW_VA, 1, &a, QUIRE_R));
 }
 
 static void enter_a_freed_frame(struct court *c)
@@ -155,7 +165,7 @@ static void reserve_twice(struct court *c)
 {
         struct quire_range o;
 
-        expect_nothing(c->mo->reserve(c->space, COURT_VA - 4096, 2, NULL, 0, &o));
+        expect_nothing(c->mo->reserve(c->space, COURT_VA - 4096, 2, NULL, &o));
 }
 
 static void release_too_much(struct court *c)
@@ -177,26 +187,100 @@ static void reserve_beyond_the_end(struct court *c)
 {
         struct quire_range o;
 
-        expect_nothing(c->mo->reserve(c->space, ((uint64_t)1 << 47) - 4096, 2, NULL, 0, &o));
+        expect_nothing(c->mo->reserve(c->space, ((uint64_t)1 << 47) - 4096, 2, NULL, &o));
 }
 
 static void close_a_viewed_store(struct court *c)
 {
         struct quire_store *store;
-        struct quire_range o;
 
         need_ok(c->mo->store_open(c->m, 8, &store));
-        need_ok(c->mo->reserve(c->space, 16 * COURT_VA, 4, store, 2, &o));
+        need_ok(view_store(c, store, 2, false));
         c->mo->store_close(c->m, store);
 }
 
 static void view_beyond_the_store(struct court *c)
 {
         struct quire_store *store;
+
+        need_ok(c->mo->store_open(c->m, 8, &store));
+        expect_nothing(view_store(c, store, 5, false));
+}
+
+static void enter_privately_in_a_view(struct court *c)
+{
+        struct quire_store *store;
+        quire_frame a = court_frame(c);
+
+        need_ok(c->mo->store_open(c->m, 8, &store));
+        need_ok(view_store(c, store, 2, true));
+        need_ok(c->mo->enter(c->space, VIEW_VA, 1, &a, QUIRE_R | QUIRE_W));
+        c->mo->release(c->space, VIEW_VA, 4);
+        need_ok(view_store(c, store, 2, false));
+        expect_nothing(c->mo->enter(c->space, VIEW_VA, 1, &a, QUIRE_R));
+}
+
+static quire_frame copying_view(struct court *c)
+{
+        struct quire_store *store;
+        quire_frame a;
+
+        need_ok(c->mo->store_open(c->m, 8, &store));
+        need_ok(view_store(c, store, 2, true));
+        need_ok(c->mo->frame_alloc(c->m, store, 2, QUIRE_ZEROED, &a));
+        return a;
+}
+
+static void enter_writably_in_a_copying_view(struct court *c)
+{
+        quire_frame a = copying_view(c);
+
+        expect_nothing(c->mo->enter(c->space, VIEW_VA, 1, &a, QUIRE_R | QUIRE_W));
+}
+
+static void protect_writably_in_a_copying_view(struct court *c)
+{
+        quire_frame a = copying_view(c);
+
+        need_ok(c->mo->enter(c->space, VIEW_VA, 1, &a, QUIRE_R));
+        c->mo->protect(c->space, VIEW_VA, 4, QUIRE_R | QUIRE_W);
+}
+
+static void delegate_view(struct court *c)
+{
+        struct quire_store *store;
         struct quire_range o;
 
         need_ok(c->mo->store_open(c->m, 8, &store));
-        expect_nothing(c->mo->reserve(c->space, 16 * COURT_VA, 4, store, 5, &o));
+        need_ok(c->mo->delegate(c->space, VIEW_VA, 4, &(struct quire_view){ store, 2, false },
+                                &o));
+}
+
+static void discard_a_view(struct court *c)
+{
+        delegate_view(c);
+        c->mo->delegate_discard(c->space, VIEW_VA, 1);
+}
+
+static void watch_a_view(struct court *c)
+{
+        delegate_view(c);
+        expect_nothing(c->mo->delegate_watch(c->space, VIEW_VA, 1));
+}
+
+static void free_a_physical_frame(struct court *c)
+{
+        quire_frame a;
+
+        need_ok(c->mo->frame_physical(c->m, COURT_DEVICE, &a));
+        c->mo->frame_free(c->m, a);
+}
+
+static void ask_for_half_a_physical_frame(struct court *c)
+{
+        quire_frame a;
+
+        expect_nothing(c->mo->frame_physical(c->m, COURT_DEVICE + 8, &a));
 }
 
 static void discard_what_is_reserved(struct court *c)
@@ -290,6 +374,13 @@ static void the_machines_rules(void)
                 { "M1: reserve", reserve_beyond_the_end },
                 { "that is viewed", close_a_viewed_store },
                 { "beyond the end of its store", view_beyond_the_store },
+                { "view that does not copy", enter_privately_in_a_view },
+                { "enter with W of a store's own", enter_writably_in_a_copying_view },
+                { "protect with W of a store's own", protect_writably_in_a_copying_view },
+                { "discard of a view", discard_a_view },
+                { "watch of a view", watch_a_view },
+                { "free of a physical address", free_a_physical_frame },
+                { "M1: frame_physical", ask_for_half_a_physical_frame },
                 { "not all of them delegated", discard_what_is_reserved },
                 { "M5: resume of ticket 77", resume_nobody },
                 { "M4: resume without", resume_unlocked },

@@ -56,6 +56,14 @@ struct rig_kind {
         struct rig_thread *(*start)(struct rig *, void (*fn)(void *), void *argument);
         void (*join)(struct rig *, struct rig_thread *);
 
+        /* The attributes that a page is shown with.  Null: this machine has none; else
+         * access() with QUIRE_KERNEL is made in kernel mode, without it in user mode. */
+        unsigned (*attributes)(struct rig *, struct quire_mspace *, uint64_t va);
+        /* The memory of a device, whose physical addresses these are where the machine
+         * has frame_physical.  Null: no device. */
+        void *(*device)(struct rig *, uint64_t address);
+        uint64_t device_first, device_end;
+
         /* Null: cannot.  fail: the nth call from now on (1: the next; 0: none). */
         void (*fail)(struct rig *, enum rig_point, unsigned nth);
         bool (*obstacle)(struct rig *, struct quire_mspace *, uint64_t va, uint64_t pages);

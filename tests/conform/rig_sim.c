@@ -4,6 +4,10 @@
 #include "rig_simulated.h"
 #include "sim.h"
 
+/* Where there is one (.physical): of four pages of any size. */
+#define DEVICE ((uint64_t)0xfe000000)
+#define DEVICE_END (DEVICE + 4 * 4096)
+
 static bool open_variant(struct rig *rig, const struct quire_sim_host_options *host,
                          struct quire_sim_options machine)
 {
@@ -27,7 +31,16 @@ static bool open_plainest(struct rig *rig, uint64_t seed)
 {
         (void)seed;
         return open_variant(rig, &(struct quire_sim_host_options){ 0 },
-                            (struct quire_sim_options){ 0 });
+                            (struct quire_sim_options){ .physical = { DEVICE, 4 } });
+}
+
+/* Frames are entered as a machine must whose pages move. */
+static bool open_unshared(struct rig *rig, uint64_t seed)
+{
+        (void)seed;
+        return open_variant(rig, &(struct quire_sim_host_options){ 0 },
+                            (struct quire_sim_options){ .no_share = true,
+                                                        .physical = { DEVICE, 4 } });
 }
 
 /* Threads change at every second unlock. */
@@ -36,6 +49,13 @@ static bool open_restless(struct rig *rig, uint64_t seed)
         return open_variant(rig, &(struct quire_sim_host_options){ .seed = seed | 1,
                                                                    .preempt_percent = 50 },
                             (struct quire_sim_options){ 0 });
+}
+
+static bool open_restless_unshared(struct rig *rig, uint64_t seed)
+{
+        return open_variant(rig, &(struct quire_sim_host_options){ .seed = seed | 1,
+                                                                   .preempt_percent = 50 },
+                            (struct quire_sim_options){ .no_share = true });
 }
 
 /* 16 KiB pages, and nothing optional. */
@@ -79,6 +99,16 @@ static bool place_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t
         return quire_sim_obstacle(space, va, pages);
 }
 
+static unsigned read_attributes(struct rig *rig, struct quire_mspace *space, uint64_t va)
+{
+        return quire_sim_attributes(machine_of(rig), space, va);
+}
+
+static void *device_at(struct rig *rig, uint64_t address)
+{
+        return quire_sim_physical(machine_of(rig), address);
+}
+
 static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t va,
                             uint64_t pages)
 {
@@ -100,11 +130,19 @@ static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_
                 .fail = rig_simulated_fail,                                             \
                 .obstacle = place_obstacle,                                             \
                 .obstacle_remove = remove_obstacle,                                     \
+                .attributes = read_attributes,                                          \
+                .device_first = DEVICE,                                                 \
+                .device_end = DEVICE_END,                                               \
+                .device = device_at,                                                    \
         }
 
 SIM_KIND(plainest, open_plainest);
+SIM_KIND(unshared, open_unshared);
 SIM_KIND(restless, open_restless);
+SIM_KIND(restless_unshared, open_restless_unshared);
 SIM_KIND(bare, open_bare);
 SIM_KIND(large, open_large);
 
-const struct rig_kind *const rig_kinds[] = { &plainest, &restless, &bare, &large, NULL };
+const struct rig_kind *const rig_kinds[] = {
+        &plainest, &unshared, &restless, &restless_unshared, &bare, &large, NULL,
+};

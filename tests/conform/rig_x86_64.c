@@ -29,6 +29,13 @@ static bool open_two(struct rig *rig, uint64_t seed)
                             (struct quire_x86_options){ 0 });
 }
 
+static bool open_unshared(struct rig *rig, uint64_t seed)
+{
+        (void)seed;
+        return open_variant(rig, &(struct quire_sim_host_options){ 0 },
+                            (struct quire_x86_options){ .no_share = true });
+}
+
 /* Threads on four processors change at every second unlock. */
 static bool open_restless(struct rig *rig, uint64_t seed)
 {
@@ -70,6 +77,17 @@ static bool place_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t
         return quire_x86_obstacle(space, va, pages);
 }
 
+static unsigned read_attributes(struct rig *rig, struct quire_mspace *space, uint64_t va)
+{
+        (void)rig;
+        return quire_x86_attributes(space, va);
+}
+
+static void *device_at(struct rig *rig, uint64_t address)
+{
+        return quire_x86_physical(machine_of(rig), address);
+}
+
 static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_t va,
                             uint64_t pages)
 {
@@ -91,10 +109,17 @@ static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_
                 .fail = rig_simulated_fail,                                             \
                 .obstacle = place_obstacle,                                             \
                 .obstacle_remove = remove_obstacle,                                     \
+                .attributes = read_attributes,                                          \
+                .device_first = QUIRE_X86_DEVICES,                                      \
+                .device_end = QUIRE_X86_DEVICES_END,                                    \
+                .device = device_at,                                                    \
         }
 
 X86_KIND(two_processors, open_two);
+X86_KIND(unshared, open_unshared);
 X86_KIND(restless, open_restless);
 X86_KIND(bare, open_bare);
 
-const struct rig_kind *const rig_kinds[] = { &two_processors, &restless, &bare, NULL };
+const struct rig_kind *const rig_kinds[] = {
+        &two_processors, &unshared, &restless, &bare, NULL,
+};

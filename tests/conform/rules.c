@@ -27,6 +27,11 @@ bool rule_protects(const struct rig *rig)
         return rig->ops->abilities(rig->machine)->write_protects;
 }
 
+bool rule_shares(const struct rig *rig)
+{
+        return rig->ops->abilities(rig->machine)->shares_frames;
+}
+
 struct quire_store *rule_store(struct rig *rig, uint64_t pages)
 {
         struct quire_store *store = NULL;

@@ -24,6 +24,9 @@ void rules_run(const struct rig_kind *, bool first_fault_only);
 /* Can it show a page and refuse writes to it? */
 bool rule_protects(const struct rig *);
 
+/* May frames be entered anywhere, and do they have windows while they are shown? */
+bool rule_shares(const struct rig *);
+
 /* A store, where this machine can have any just now; null: UNSUPPORTED. */
 struct quire_store *rule_store(struct rig *, uint64_t pages);
 

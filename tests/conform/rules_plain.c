@@ -25,7 +25,7 @@ static bool plain_open(struct plain *p, struct rig *rig, unsigned pages, unsigne
         p->pages = pages;
         p->base = rig->kind->room(rig, pages, false, false);
         fake_lock(rig);
-        REQUIRE(rig->ops->delegate(p->f.mspace, p->base, pages, &o) == QUIRE_OK);
+        REQUIRE(rig->ops->delegate(p->f.mspace, p->base, pages, NULL, &o) == QUIRE_OK);
         if (access)
                 REQUIRE(rig->ops->delegate_protect(p->f.mspace, p->base, pages, access) ==
                         QUIRE_OK);
@@ -170,12 +170,12 @@ static void plain_and_paged_are_neighbours(void)
         CHECK(plain_load(&p, 8, &word) == RIG_DENIED && plain_store(&p, 15, 1) == RIG_DENIED);
         p.f.faults = 0;
         fake_lock(&rig);
-        CHECK(rig.ops->reserve(p.f.mspace, plain_va(&p, 8), 8, NULL, 0, &o) == QUIRE_OK);
+        CHECK(rig.ops->reserve(p.f.mspace, plain_va(&p, 8), 8, NULL, &o) == QUIRE_OK);
         fake_unlock(&rig);
         CHECK(plain_load(&p, 8, &word) == RIG_DENIED && p.f.faults == 1);
         fake_lock(&rig);
         rig.ops->release(p.f.mspace, plain_va(&p, 8), 8);
-        CHECK(rig.ops->delegate(p.f.mspace, plain_va(&p, 8), 8, &o) == QUIRE_OK);
+        CHECK(rig.ops->delegate(p.f.mspace, plain_va(&p, 8), 8, NULL, &o) == QUIRE_OK);
         fake_unlock(&rig);
         plain_protect(&p, 8, 8, QUIRE_R);
         for (unsigned page = 0; page < 24; page++)
@@ -212,7 +212,7 @@ static void failed_delegation_changes_nothing_M3(void)
                 CHECK(plain_store(&p, 5, rule_word(5, 0)) == RIG_OK && before == p.f.faults);
                 fake_lock(&rig);
                 rig.kind->fail(&rig, RIG_TABLE, nth);
-                st = rig.ops->delegate(p.f.mspace, va, 16, &o);
+                st = rig.ops->delegate(p.f.mspace, va, 16, NULL, &o);
                 rig.kind->fail(&rig, RIG_TABLE, 0);
                 if (st == QUIRE_OK)
                         rig.ops->delegate_release(p.f.mspace, va, 16);

@@ -80,7 +80,7 @@ static void a_part_is_released(void)
                         CHECK(fake_load(&f, page, 16, &word) == RIG_OK &&
                               word == rule_word(page, 0));
         fake_lock(&rig);
-        CHECK(rig.ops->reserve(f.mspace, fake_va(&f, 8), 8, NULL, 0, &obstacle) == QUIRE_OK);
+        CHECK(rig.ops->reserve(f.mspace, fake_va(&f, 8), 8, NULL, &obstacle) == QUIRE_OK);
         for (unsigned page = 8; page < 16; page++)
                 f.page[page].allowed = QUIRE_R | QUIRE_W;
         fake_unlock(&rig);
@@ -101,7 +101,7 @@ static void neighbours_are_released_together(void)
         f.base = rig.kind->room(&rig, 32, true, false);
         fake_open(&f, &rig, 16, NULL);
         fake_lock(&rig);
-        REQUIRE(rig.ops->reserve(f.mspace, fake_va(&f, 16), 16, NULL, 0, &obstacle) == QUIRE_OK);
+        REQUIRE(rig.ops->reserve(f.mspace, fake_va(&f, 16), 16, NULL, &obstacle) == QUIRE_OK);
         fake_unlock(&rig);
         f.pages = 32;
         for (unsigned page = 16; page < 32; page++)
@@ -147,7 +147,7 @@ static void a_huge_range_is_reserved_at_once(void)
         va = rig.kind->room(&rig, pages, true, true);
         fake_open(&f, &rig, 4, NULL);
         fake_lock(&rig);
-        CHECK(rig.ops->reserve(f.mspace, va, pages, NULL, 0, &obstacle) == QUIRE_OK);
+        CHECK(rig.ops->reserve(f.mspace, va, pages, NULL, &obstacle) == QUIRE_OK);
         rig.ops->protect(f.mspace, va, pages, QUIRE_R);
         rig.ops->drop(f.mspace, va, pages);
         rig.ops->release(f.mspace, va + fake_page_size(&rig), pages / 2);
@@ -187,19 +187,19 @@ static void an_obstacle_is_named(void)
         for (unsigned at = 0; at < 64; at += 21) {
                 REQUIRE(rig.kind->obstacle(&rig, f.mspace, va + at * page, 1));
                 fake_lock(&rig);
-                CHECK(rig.ops->reserve(f.mspace, va, 64, NULL, 0, &o) == QUIRE_CONFLICT);
+                CHECK(rig.ops->reserve(f.mspace, va, 64, NULL, &o) == QUIRE_CONFLICT);
                 check_obstacle(&f, &o, va, 64);
                 CHECK(o.first <= va + at * page && o.first + o.pages * page > va + at * page);
                 if (rig.ops->delegate) {
                         o = (struct quire_range){ 0 };
-                        CHECK(rig.ops->delegate(f.mspace, va, 64, &o) == QUIRE_CONFLICT);
+                        CHECK(rig.ops->delegate(f.mspace, va, 64, NULL, &o) == QUIRE_CONFLICT);
                         check_obstacle(&f, &o, va, 64);
                 }
                 fake_unlock(&rig);
                 rig.kind->obstacle_remove(&rig, f.mspace, va + at * page, 1);
                 /* M3: nothing of the refused range is claimed. */
                 fake_lock(&rig);
-                REQUIRE(rig.ops->reserve(f.mspace, va, 64, NULL, 0, &o) == QUIRE_OK);
+                REQUIRE(rig.ops->reserve(f.mspace, va, 64, NULL, &o) == QUIRE_OK);
                 rig.ops->release(f.mspace, va, 64);
                 fake_unlock(&rig);
         }
@@ -230,7 +230,7 @@ static void a_failed_reserve_changes_nothing_M3(void)
 
                 fake_lock(&rig);
                 rig.kind->fail(&rig, RIG_TABLE, nth);
-                st = rig.ops->reserve(f.mspace, va, 64, NULL, 0, &o);
+                st = rig.ops->reserve(f.mspace, va, 64, NULL, &o);
                 rig.kind->fail(&rig, RIG_TABLE, 0);
                 fake_unlock(&rig);
                 if (st == QUIRE_OK)

@@ -170,13 +170,15 @@ static void no_write_lands_after_protect_M2(void)
 
 static void release_all(struct fake *f, unsigned first, unsigned count)
 {
+        struct quire_view view;
         struct quire_range o;
 
         f->rig->ops->release(f->mspace, fake_va(f, first), count);
         for (unsigned i = 0; i < count; i++)
                 f->page[first + i].shown = 0;
         check_still(f, first, count, fake_peek);
-        CHECK(f->rig->ops->reserve(f->mspace, fake_va(f, first), count, f->store, first, &o) ==
+        CHECK(f->rig->ops->reserve(f->mspace, fake_va(f, first), count,
+                                   fake_view(f, first, &view), &o) ==
               QUIRE_OK);
 }
 

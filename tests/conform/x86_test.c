@@ -83,7 +83,7 @@ static void delegate(uint64_t va, uint64_t pages)
 {
         struct quire_range o;
 
-        REQUIRE(mo->delegate(space, va, pages, &o) == QUIRE_OK);
+        REQUIRE(mo->delegate(space, va, pages, NULL, &o) == QUIRE_OK);
         REQUIRE(mo->delegate_protect(space, va, pages, QUIRE_R | QUIRE_W) == QUIRE_OK);
 }
 
@@ -189,8 +189,8 @@ static void enter_without_tables_changes_nothing_M3(void)
         uint64_t word, far = (uint64_t)1 << 40;
 
         open_machine((struct quire_x86_options){ .tables = 5 });
-        REQUIRE(mo->reserve(space, QUIRE_X86_PAGE, 1, NULL, 0, &o) == QUIRE_OK);
-        REQUIRE(mo->reserve(space, far, 1, NULL, 0, &o) == QUIRE_OK);
+        REQUIRE(mo->reserve(space, QUIRE_X86_PAGE, 1, NULL, &o) == QUIRE_OK);
+        REQUIRE(mo->reserve(space, far, 1, NULL, &o) == QUIRE_OK);
         for (unsigned i = 0; i < 2; i++)
                 REQUIRE(mo->frame_alloc(m, NULL, 0, QUIRE_ZEROED, &frame[i]) == QUIRE_OK);
         CHECK(mo->enter(space, QUIRE_X86_PAGE, 1, &frame[0], QUIRE_R) == QUIRE_OK);
@@ -225,7 +225,7 @@ static void take_is_seen_by_every_processor(unsigned forget)
         quire_frame frame;
 
         open_machine((struct quire_x86_options){ .forget = forget });
-        REQUIRE(mo->reserve(space, QUIRE_X86_PAGE, 1, NULL, 0, &o) == QUIRE_OK);
+        REQUIRE(mo->reserve(space, QUIRE_X86_PAGE, 1, NULL, &o) == QUIRE_OK);
         REQUIRE(mo->frame_alloc(m, NULL, 0, QUIRE_ZEROED, &frame) == QUIRE_OK);
         CHECK(mo->enter(space, QUIRE_X86_PAGE, 1, &frame, QUIRE_R) == QUIRE_OK);
         ho->unlock(quire_sim_host_handle(host));
@@ -268,7 +268,7 @@ static enum quire_status look_into_a_new_space(unsigned forget)
         ho->unlock(quire_sim_host_handle(host));
         old = open_space(&first);
         ho->lock(quire_sim_host_handle(host));
-        REQUIRE(mo->reserve(old, QUIRE_X86_PAGE, 1, NULL, 0, &o) == QUIRE_OK);
+        REQUIRE(mo->reserve(old, QUIRE_X86_PAGE, 1, NULL, &o) == QUIRE_OK);
         REQUIRE(mo->frame_alloc(m, NULL, 0, QUIRE_ZEROED, &frame) == QUIRE_OK);
         CHECK(mo->enter(old, QUIRE_X86_PAGE, 1, &frame, QUIRE_R) == QUIRE_OK);
         CHECK(touch(old, QUIRE_X86_PAGE, QUIRE_R, &word) == QUIRE_OK);
