@@ -6,8 +6,8 @@
 const struct rig_kind *rule_kind;
 
 static const struct rule *const chapters[] = {
-        rules_frames, rules_range, rules_show, rules_stop, rules_plain, rules_threads,
-        rules_random,
+        rules_frames, rules_range, rules_show, rules_share, rules_stop, rules_plain,
+        rules_threads, rules_random,
 };
 
 void rule_open(struct rig *rig)

@@ -11,7 +11,7 @@ struct rule {
         void (*run)(void);
 };
 extern const struct rule rules_frames[], rules_show[], rules_range[], rules_stop[],
-        rules_plain[], rules_threads[], rules_random[];
+        rules_share[], rules_plain[], rules_threads[], rules_random[];
 
 /* The machine under test; the seed of the next rule_open. */
 extern const struct rig_kind *rule_kind;
