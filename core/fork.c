@@ -70,6 +70,7 @@ static void forget_events(struct quire_system *sys)
 void quire_system_forked(struct quire_system *sys)
 {
         must(sys, sys->frozen);
+        quire_pagers_forked(sys);
         forget_threads(sys);
         leave_files(sys);
         forget_events(sys);

@@ -272,6 +272,8 @@ enum {                                        /* object flags */
         QUIRE_HOSTED = 2,                     /* ANONYMOUS: the machine's own shared memory,
                                                * unpaged, which other processes may have, too */
         QUIRE_EPOCHS = 4,                     /* writes are noted: quire_object_written() */
+        QUIRE_SOLE = 8,                       /* one region maps it at a time (a second one is
+                                               * BUSY): costs what private memory costs */
 };
 
 /*
@@ -468,7 +470,7 @@ struct quire_counters {
         /* events since the start */
         uint64_t faults_zero, faults_soft, faults_tier, faults_hard, denied;
         uint64_t pages_in, pages_out;          /* pagefile reads and writes, pages */
-        uint64_t evicted, clean_evicted, prefetched;
+        uint64_t evicted, clean_evicted, prefetched, copied;
         uint64_t io_errors, broken;
         uint64_t stall_ns;                     /* time that faults took, all threads */
 };
