@@ -410,7 +410,8 @@ uint64_t quire_charge_limit_at(const struct quire_system *, uint64_t budget);
 #define QUIRE_CHUNK_SLOTS 4096u          /* slots that one record describes */
 struct quire_slot_chunk {
         uint64_t used[QUIRE_CHUNK_SLOTS / 64];
-        uint64_t late[QUIRE_CHUNK_SLOTS / 64];   /* freed while a child may still read it */
+        uint64_t kept[QUIRE_CHUNK_SLOTS / 64];   /* a child may still read it */
+        uint64_t late[QUIRE_CHUNK_SLOTS / 64];   /* kept, and freed meanwhile */
         uint32_t sum[QUIRE_CHUNK_SLOTS];
         uint32_t free;
 };
@@ -427,6 +428,7 @@ struct quire_file {
 unsigned quire_slot_take(struct quire_system *, unsigned want, unsigned *file, uint64_t *first);
 void quire_slot_free(struct quire_system *, unsigned file, uint64_t number);
 void quire_slot_retire(struct quire_system *, unsigned file, uint64_t number);
+void quire_slots_keep(struct quire_system *);
 void quire_slot_shut(struct quire_system *, unsigned file);
 uint32_t *quire_slot_sum(struct quire_system *, unsigned file, uint64_t number);
 uint32_t quire_checksum(const void *page, size_t bytes);
@@ -607,7 +609,7 @@ struct quire_system {
 
         struct quire_file files[QUIRE_FILES];   /* [s] */
         unsigned file_count;                    /* [s] */
-        bool keep_late;                         /* [s] freed slots stay for a child */
+        bool keep_late;                         /* [s] slots of before a fork stay for the child */
         struct quire_tier tier;                 /* [s] */
         struct quire_buffer *buffers;           /* [I] */
         unsigned buffer_count, buffer_pages;    /* [I] */

@@ -14,6 +14,7 @@ void quire_system_freeze(struct quire_system *sys)
                         quire_wait_settled(sys);
         }
         must(sys, !sys->frozen && !sys->transit && !sys->going);
+        quire_slots_keep(sys);
         sys->frozen = true;
 }
 
