@@ -745,6 +745,22 @@ void quire_span_clear(struct quire_span *span, bool keep_marks)
                                                   span->count);
 }
 
+/* The span, when nothing of it is in transit, and what others want of it is theirs. */
+static enum quire_status find_to_empty(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                       struct quire_span *span)
+{
+        enum quire_status st;
+
+        do {
+                st = quire_span_find(s, va, bytes, span);
+                if (st == QUIRE_OK && span->region->grant)
+                        st = QUIRE_UNSUPPORTED;
+                if (st == QUIRE_OK && span->region->object)
+                        st = quire_copy_inherited(span->region->object, span->index, span->count);
+        } while (st == QUIRE_BUSY);
+        return st;
+}
+
 static enum quire_status decommit(struct quire_space *s, struct quire_span *span)
 {
         uint64_t less = quire_span_committed(span);
@@ -780,9 +796,7 @@ enum quire_status quire_region_decommit(struct quire_space *s, uint64_t va, uint
         if (!s)
                 return QUIRE_INVALID;
         quire_enter(s->system);
-        st = quire_span_find(s, va, bytes, &span);
-        if (st == QUIRE_OK && span.region->grant)
-                st = QUIRE_UNSUPPORTED;
+        st = find_to_empty(s, va, bytes, &span);
         if (st == QUIRE_OK)
                 st = decommit(s, &span);
         quire_leave(s->system);
@@ -863,9 +877,7 @@ enum quire_status quire_region_discard(struct quire_space *s, uint64_t va, uint6
         if (!s)
                 return QUIRE_INVALID;
         quire_enter(s->system);
-        st = quire_span_find(s, va, bytes, &span);
-        if (st == QUIRE_OK && span.region->grant)
-                st = QUIRE_UNSUPPORTED;
+        st = find_to_empty(s, va, bytes, &span);
         if (st == QUIRE_OK && span.region->object)
                 st = plan_discard(&span);
         if (st == QUIRE_OK)
