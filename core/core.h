@@ -320,7 +320,7 @@ struct quire_name {
         struct quire_grant *grant;
         char text[256];
 };
-bool quire_grant_valid(const struct quire_grant *);          /* neither it nor a parent is revoked */
+bool quire_grant_valid(const struct quire_grant *);     /* neither it nor a parent is revoked */
 void quire_grant_ref(struct quire_grant *);
 void quire_grant_unref(struct quire_grant *);
 struct quire_grant *quire_grant_new(struct quire_object *, unsigned rights,
