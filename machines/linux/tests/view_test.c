@@ -466,6 +466,9 @@ static void test_L_stores_come_from_elsewhere(void)
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
+        /* A sanitizer's handlers would describe what a child dies of. */
+        (void)signal(SIGSEGV, SIG_DFL);
+        (void)signal(SIGBUS, SIG_DFL);
         RUN(test_L_views_of_a_store_show_the_same_pages);
         RUN(test_L_a_view_that_copies_takes_private_frames);
         RUN(test_L_what_the_kernel_loses_is_shown_again);
