@@ -5,6 +5,26 @@
  */
 #include "region.h"
 
+/* Pages that a pager has: there are no records to go by. */
+static void prefetch_paged(struct quire_space *s, uint64_t first, uint64_t count)
+{
+        struct quire_system *sys = s->system;
+
+        for (uint64_t i = 0; i < count && sys->taken + sys->headroom < sys->budget; i++) {
+                struct quire_region *r = quire_region_find(s, first + i);
+                uint32_t attr;
+
+                if (!r || !r->object)
+                        return;
+                attr = quire_ranges_attr(&r->ranges, quire_region_index(r, first + i));
+                if (quire_attr_access(attr) && !(attr & QUIRE_ATTR_GUARD) && !r->revoked &&
+                    !quire_page_has(quire_source_of(r->object,
+                                                    quire_region_index(r, first + i)).page) &&
+                    quire_resolve(s, first + i, QUIRE_R, 0).verdict != QUIRE_RESUME)
+                        return;
+        }
+}
+
 /* Bring stored pages of the range in, while free frames last. */
 static void prefetch(struct quire_space *s, uint64_t first, uint64_t count)
 {
@@ -26,9 +46,10 @@ static void prefetch(struct quire_space *s, uint64_t first, uint64_t count)
                 i += p->index - index + 1;
                 if (p->where != QUIRE_AT_SLOT)
                         continue;
+                index = r->node.key + (p->index - r->object_first);
                 attr = quire_ranges_attr(&r->ranges, p->index);
                 if (quire_attr_access(attr) && !(attr & QUIRE_ATTR_GUARD))   /* sets off no alarm */
-                        (void)quire_resolve(s, quire_page_va(p), QUIRE_R, 0);
+                        (void)quire_resolve(s, index, QUIRE_R, 0);
         }
 }
 
@@ -101,6 +122,8 @@ static enum quire_status advise(struct quire_space *s, struct quire_span *span,
 
                 r->pattern = QUIRE_READ_SEQUENTIAL;        /* in long runs */
                 prefetch(s, span->page, span->count);
+                if (r->grant && r->grant->object->pager)
+                        prefetch_paged(s, span->page, span->count);
                 r = quire_region_find(s, first);
                 if (r)
                         r->pattern = before;

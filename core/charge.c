@@ -8,8 +8,11 @@
  *
  * Does not decide: which pages are committed (ranges), where they lie (store).
  *
- * G1  the system's committed pages are the sum of its spaces', a space's the
- *     sum of its regions', a region's what its runs say.
+ * A region of an object that is shared shows pages that are charged to the object.
+ *
+ * G1  the system's charge is the sum of what is committed in regions that are
+ *     charged, and of what objects are; a space's committed pages are the sum of
+ *     its regions', a region's what its runs say.
  *
  * Lock: the system's.
  */
@@ -42,6 +45,11 @@ uint64_t quire_charge_limit(const struct quire_system *sys)
         return quire_charge_limit_at(sys, sys->budget);
 }
 
+bool quire_region_charged(const struct quire_region *r)
+{
+        return !r->grant || r->copy;
+}
+
 /* False: over the limit, and nothing changed. */
 bool quire_charge(struct quire_space *s, struct quire_region *r, uint64_t pages)
 {
@@ -51,9 +59,11 @@ bool quire_charge(struct quire_space *s, struct quire_region *r, uint64_t pages)
         must_hold(s->system);
         must(s->system, r->space == s && r->kind != QUIRE_FOREIGN);
         must(s->system, pages <= r->count - r->counters.committed);
-        if (pages && (c->committed > limit || pages > limit - c->committed))
-                return false;
-        c->committed += pages;
+        if (quire_region_charged(r)) {
+                if (pages && (c->committed > limit || pages > limit - c->committed))
+                        return false;
+                c->committed += pages;
+        }
         s->counters.committed += pages;
         r->counters.committed += pages;
         return true;
@@ -65,8 +75,10 @@ void quire_refund(struct quire_space *s, struct quire_region *r, uint64_t pages)
         must_hold(s->system);
         must(s->system, r->counters.committed >= pages);
         must(s->system, s->counters.committed >= pages);                       /* G1 */
-        must(s->system, s->system->counters.committed >= pages);               /* G1 */
-        s->system->counters.committed -= pages;
+        if (quire_region_charged(r)) {
+                must(s->system, s->system->counters.committed >= pages);       /* G1 */
+                s->system->counters.committed -= pages;
+        }
         s->counters.committed -= pages;
         r->counters.committed -= pages;
 }

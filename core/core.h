@@ -2,6 +2,8 @@
  * core.h - the nouns of the core, their fields and the lock that guards them.
  *
  *   system --< space --< region >-- object --< page -- frame | slot
+ *                               grant --^  |      \--< sight
+ *                                          parent
  *
  * One lock, the system's (host.h), guards everything here: faults are short,
  * what is long (transfers) runs without it, and one lock can be reasoned about
@@ -39,6 +41,8 @@ int memcmp(const void *, const void *, size_t);
 struct quire_page;
 struct quire_object;
 struct quire_region;
+struct quire_space;
+struct quire_buffer;
 
 /* ------------------------------------------------------------------ tree.c */
 
@@ -93,6 +97,8 @@ struct quire_piece {                    /* one run, read out */
 };
 void quire_ranges_open(struct quire_ranges *, uint64_t first, uint64_t count, uint32_t attr);
 void quire_ranges_close(struct quire_system *, struct quire_ranges *);
+enum quire_status quire_ranges_copy(struct quire_system *, const struct quire_ranges *from,
+                                    struct quire_ranges *to);
 struct quire_piece quire_ranges_at(const struct quire_ranges *, uint64_t page);
 uint32_t quire_ranges_attr(const struct quire_ranges *, uint64_t page);
 enum quire_status quire_ranges_plan(struct quire_system *, struct quire_spare_runs *);
@@ -109,11 +115,12 @@ void quire_ranges_check(struct quire_system *, const struct quire_ranges *);
 /* ------------------------------------------------------- object.c, page.c */
 
 enum quire_where {
-        QUIRE_AT_NONE,             /* a record without contents (a written mark) */
+        QUIRE_AT_NONE,             /* a record without contents: as if there were none */
         QUIRE_AT_FRAME,            /* .frame holds the contents */
-        QUIRE_AT_COMING,           /* .frame is being filled from .slot, no lock held */
+        QUIRE_AT_COMING,           /* .frame is being filled from .slot or by the pager */
         QUIRE_AT_SLOT,             /* .slot holds the contents */
         QUIRE_AT_LOST,             /* broken */
+        QUIRE_AT_FIXED,            /* .frame is the machine's: physical memory */
 };
 enum {
         QUIRE_PAGE_IS_DIRTY = 1,       /* the frame holds what no slot does */
@@ -122,18 +129,22 @@ enum {
         QUIRE_PAGE_IS_AHEAD = 8,       /* brought in before it was asked for */
         QUIRE_PAGE_IS_BACK = 16,       /* came back soon after it was evicted */
         QUIRE_PAGE_IS_DENSE = 32,      /* its contents do not compress */
+        QUIRE_PAGE_IS_OWED = 64,       /* its pager does not have these contents yet */
+        QUIRE_PAGE_IS_FAILED = 128,    /* the pager failed; whoever asks next is told */
 };
 enum quire_queue_id { QUIRE_Q_NONE, QUIRE_Q_IN, QUIRE_Q_HOT, QUIRE_Q_COOL, QUIRE_Q_HELD,
-                      QUIRE_Q_TIER, QUIRE_QUEUES };
+                      QUIRE_Q_TIER, QUIRE_Q_LATE, QUIRE_QUEUES };
 
 /* Where a page's contents lie when they are in no frame.  kind in the top byte. */
-enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_SLOT_FILE };
+enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_SLOT_FILE,
+                       QUIRE_SLOT_HOME };
 struct quire_slot {
         uint8_t kind;              /* enum quire_slot_kind */
         uint8_t file;              /* FILE: index in system.files */
         uint16_t bytes;            /* TIER: length of the compressed page */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
-                                    * TIER: 1 + buffer that is writing it out */
+                                    * TIER: 1 + buffer that is writing it out.
+                                    * HOME: 1 + buffer that is taking it to the pager */
         bool copied;               /* TIER: .copy_file, .copy_number hold the contents, too */
         uint8_t copy_file;
         uint64_t copy_number;
@@ -142,6 +153,15 @@ struct quire_slot {
                 uint64_t number;   /* FILE: the slot's number */
                 void *packed;      /* TIER: the compressed bytes */
         };
+};
+
+/* A place where a page is shown, besides its home: where an object is shared, and
+ * where contents are inherited. */
+struct quire_sight {
+        struct quire_sight *next;
+        struct quire_space *space;
+        uint64_t va;               /* page number */
+        unsigned access;
 };
 
 struct quire_page {
@@ -154,9 +174,10 @@ struct quire_page {
         uint16_t holds;                    /* [s] counted holds */
         uint8_t where;                     /* [s] enum quire_where */
         uint8_t flags;                     /* [s] */
-        uint8_t shown;                     /* [s] access that the machine shows; 0: hidden */
+        uint8_t shown;                     /* [s] access that is shown at its home; 0: hidden */
         uint8_t queue;                     /* [s] enum quire_queue_id */
         uint16_t refs;                     /* [s] policies: referenced since last seen */
+        struct quire_sight *sights;        /* [s] where else it is shown */
 };
 
 /* Pages of an object by index: a radix tree, 64 ways, skipping what is empty. */
@@ -171,42 +192,140 @@ struct quire_page *quire_radix_next(const struct quire_radix *, uint64_t index);
 enum quire_status quire_radix_insert(struct quire_system *, struct quire_radix *,
                                      struct quire_page *);
 void quire_radix_remove(struct quire_system *, struct quire_radix *, uint64_t index);
+/* Another record takes the place of the one with its index. */
+void quire_radix_replace(struct quire_system *, struct quire_radix *, struct quire_page *);
 
-/* Where pages come from.  A private region has one of its own, which a release
- * of a part of it leaves to both remaining parts. */
+/*
+ * Where pages come from.  A private region has one of its own, which a release
+ * of a part of it leaves to both remaining parts; what grants refer to may be
+ * shared.  What an object does not have, its parent has; see copy.c.
+ */
 struct quire_object {
         struct quire_system *system;   /* [I] */
         struct quire_radix pages;      /* [s] */
-        uint64_t refs;                 /* [s] regions that map it */
-        struct quire_space *home;      /* [I] the one space that maps it ... */
+        uint64_t refs;                 /* [s] regions, grants, children, and calls under way */
+        uint64_t regions, grants;      /* [s] of them */
+        struct quire_space *home;      /* [s] the one space that maps it, or null ... */
         uint64_t base;                 /* [s] ... with page i at address base + i */
         uint64_t number;               /* [I] in the order in which they were opened */
+        uint64_t count;                /* [I] pages; of a private one: no bound */
+        uint8_t kind;                  /* [I] enum quire_object_kind */
+        uint8_t flags;                 /* [I] as quire.h has them */
+        bool dead;                     /* [s] the pager answers no more */
+        struct quire_store *store;     /* [I] the machine's, or null */
+        uint64_t charged, resident;    /* [s] pages */
+        const struct quire_pager *pager;   /* [I] or null */
+        void *context;                 /* [I] the pager's */
+        uint64_t physical;             /* [I] first address of a PHYSICAL one */
+        uint64_t failures;             /* [s] transfers home that failed */
+        struct quire_object *parent;   /* [s] where contents are that are not here */
+        struct quire_object *child;    /* [s] the first whose parent this is */
+        struct quire_object *sibling;  /* [s] the next that has the same parent */
+        struct quire_object *snapshot; /* [s] the child that gets contents before they change */
+        struct quire_object *twin;     /* [s] its copy, while its space is copied */
+        struct quire_object *next, *prev;   /* [s] in system.all */
 };
-struct quire_object *quire_object_open(struct quire_system *, struct quire_space *);
+struct quire_object *quire_object_open_private(struct quire_system *, struct quire_space *);
+struct quire_object *quire_object_new(struct quire_system *, uint64_t count);
 void quire_object_drop(struct quire_object *);
+void quire_object_adopt(struct quire_object *parent, struct quire_object *child);
+void quire_object_leave(struct quire_object *child);
+bool quire_object_charge(struct quire_object *, uint64_t pages);
+void quire_object_refund(struct quire_object *, uint64_t pages);
+/* Does a page without a record read as zeroes? */
+bool quire_object_zeroes(const struct quire_object *);
 /* The page record at index, made if absent; null: no memory. */
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
+enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,
+                                          uint64_t count);
 void quire_object_clear(struct quire_object *, uint64_t first, uint64_t count,
                         bool keep_marks);
 bool quire_object_settled(struct quire_object *, uint64_t first, uint64_t count);
 enum quire_status quire_object_carry(struct quire_object *from, uint64_t first,
                                      uint64_t count, struct quire_object *to);
 
+/* copy.c: contents that are inherited, and pushed, pulled and merged */
+struct quire_source {
+        struct quire_object *object;
+        struct quire_page *page;       /* its record, or null */
+};
+struct quire_source quire_source_of(struct quire_object *, uint64_t index);
+/* Does no snapshot of the object want the contents that it has there? */
+bool quire_object_free_to_change(const struct quire_object *, uint64_t index);
+/* Has the object contents of its own there? */
+struct quire_page *quire_object_own(const struct quire_object *, uint64_t index);
+enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to);
+enum quire_status quire_copy_zeroes(struct quire_object *, uint64_t index);
+enum quire_status quire_copy_push(struct quire_object *, uint64_t index, struct quire_page *);
+enum quire_status quire_object_snapshot(struct quire_object *, struct quire_object *copy);
+void quire_object_merge(struct quire_object *);
+
+/* sight.c: where pages are shown */
+bool quire_page_seen(const struct quire_page *);                /* anywhere */
+unsigned quire_page_shown_at(const struct quire_page *, const struct quire_space *, uint64_t va);
+enum quire_status quire_page_show(struct quire_region *, uint64_t va, struct quire_page **,
+                                  unsigned count, unsigned access);
+void quire_page_note_shown(struct quire_page *, const struct quire_space *, uint64_t va,
+                           unsigned access);
+void quire_page_hide_all(struct quire_system *, struct quire_page **, unsigned count);
+void quire_page_hide_for_good(struct quire_system *, struct quire_page **, unsigned count);
+void quire_page_drop(struct quire_page *);
+void quire_page_unsee(struct quire_page *, const struct quire_object *through);
+void quire_page_narrow(struct quire_system *, struct quire_page **, unsigned count);
+void quire_page_sort(struct quire_page **, unsigned count);
+enum { QUIRE_FORGET_OWN = 1,          /* not only what is inherited */
+       QUIRE_FORGET_DROP = 2 };       /* the machine, too: the caller does not release it */
+void quire_region_forget(struct quire_region *, uint64_t index, uint64_t count, unsigned how);
+void quire_sights_check(struct quire_system *, const struct quire_page *);
+
 /* page.c: one page's life */
-struct quire_region *quire_page_region(const struct quire_page *);
-uint64_t quire_page_va(const struct quire_page *);              /* page number */
+struct quire_region *quire_page_region(const struct quire_page *);    /* at its home, or null */
+uint64_t quire_page_va(const struct quire_page *);     /* page number at its home; else 0 */
 void quire_page_free(struct quire_page *);                      /* contents, record and all */
 void quire_page_empty(struct quire_page *);                     /* contents only */
 bool quire_page_wanted(const struct quire_page *);              /* held or locked */
-enum quire_status quire_page_show(struct quire_page **, unsigned count, unsigned access);
-void quire_page_hide_all(struct quire_system *, struct quire_page **, unsigned count);
-void quire_page_sort(struct quire_page **, unsigned count);
+void quire_page_let_go(struct quire_page *);                    /* by all who want it */
+bool quire_page_has(const struct quire_page *);                 /* contents (or lost them) */
+void quire_page_settle(struct quire_page *, quire_frame, bool dirty, bool ahead);
+bool quire_page_make_dirty(struct quire_page *);
+void quire_page_unowe(struct quire_page *);
 void quire_page_check(struct quire_system *, const struct quire_page *);
 unsigned quire_attr_access(uint32_t attr);
 unsigned quire_page_best_access(const struct quire_region *, const struct quire_page *,
                                 uint32_t attr);
-enum quire_status quire_frame_get(struct quire_system *, enum quire_fill, quire_frame *);
+enum quire_status quire_frame_get(struct quire_object *, uint64_t index, enum quire_fill,
+                                  quire_frame *);
 void quire_frame_put(struct quire_system *, quire_frame);
+
+/* pager.c: contents from user code, and back to it */
+enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned count,
+                                  unsigned access);
+void quire_pager_write(struct quire_system *, struct quire_buffer *);
+void quire_object_flush_last(struct quire_object *);
+void quire_pagers_forked(struct quire_system *);
+
+/* grant.c */
+struct quire_grant {
+        struct quire_system *system;   /* [I] */
+        struct quire_object *object;   /* [I] */
+        struct quire_grant *parent;    /* [I] that it was derived from, or null */
+        uint64_t handles;              /* [s] that are to be closed */
+        uint64_t refs;                 /* [s] and regions, and grants derived from it */
+        unsigned rights;               /* [I] */
+        bool revoked;                  /* [s] itself */
+};
+struct quire_name {
+        struct quire_name *next;
+        struct quire_grant *grant;
+        char text[256];
+};
+bool quire_grant_valid(const struct quire_grant *);          /* neither it nor a parent is revoked */
+void quire_grant_ref(struct quire_grant *);
+void quire_grant_unref(struct quire_grant *);
+struct quire_grant *quire_grant_new(struct quire_object *, unsigned rights,
+                                    struct quire_grant *parent);
+/* The machine's store of a HOSTED object. */
+struct quire_store *quire_grant_store(const struct quire_grant *);
 
 /* --------------------------------------------------------------- region.c */
 
@@ -230,6 +349,11 @@ struct quire_region {
         struct quire_ranges ranges;    /* [s] keyed by object page (PLAIN: by region page) */
         uint8_t kind;                  /* [I] enum quire_region_kind */
         bool watched;                  /* [I] */
+        bool copy;                     /* [I] mapped, and what is written is its own */
+        bool revoked;                  /* [s] its grant is: every access is denied */
+        uint8_t rights;                /* [I] the most that its access may be */
+        uint8_t attributes;            /* [I] QUIRE_ATTRIBUTES */
+        struct quire_grant *grant;     /* [I] that it was mapped through, or null */
         uint8_t pattern;               /* [s] enum quire_pattern */
         uint8_t turn;                  /* [s] stream to forget next */
         struct quire_stream stream[QUIRE_STREAMS];   /* [s] */
@@ -240,6 +364,8 @@ struct quire_region *quire_region_of(struct quire_node *);
 /* The region that holds the page, or null. */
 struct quire_region *quire_region_find(const struct quire_space *, uint64_t page);
 uint64_t quire_region_index(const struct quire_region *, uint64_t page);
+/* Are its committed pages charged to it, not to an object that is shared? */
+bool quire_region_charged(const struct quire_region *);
 void quire_region_check(struct quire_system *, const struct quire_region *);
 
 /* ---------------------------------------------------------------- space.c */
@@ -284,7 +410,8 @@ uint64_t quire_charge_limit_at(const struct quire_system *, uint64_t budget);
 #define QUIRE_CHUNK_SLOTS 4096u          /* slots that one record describes */
 struct quire_slot_chunk {
         uint64_t used[QUIRE_CHUNK_SLOTS / 64];
-        uint64_t late[QUIRE_CHUNK_SLOTS / 64];   /* freed while a child may still read it */
+        uint64_t kept[QUIRE_CHUNK_SLOTS / 64];   /* a child may still read it */
+        uint64_t late[QUIRE_CHUNK_SLOTS / 64];   /* kept, and freed meanwhile */
         uint32_t sum[QUIRE_CHUNK_SLOTS];
         uint32_t free;
 };
@@ -301,6 +428,7 @@ struct quire_file {
 unsigned quire_slot_take(struct quire_system *, unsigned want, unsigned *file, uint64_t *first);
 void quire_slot_free(struct quire_system *, unsigned file, uint64_t number);
 void quire_slot_retire(struct quire_system *, unsigned file, uint64_t number);
+void quire_slots_keep(struct quire_system *);
 void quire_slot_shut(struct quire_system *, unsigned file);
 uint32_t *quire_slot_sum(struct quire_system *, unsigned file, uint64_t number);
 uint32_t quire_checksum(const void *page, size_t bytes);
@@ -351,6 +479,8 @@ struct quire_buffer {
         unsigned live;                            /* [s] pages that are not null */
         uint8_t state;                            /* [s] enum quire_buffer_state */
         uint8_t file;                             /* [s] index in system.files */
+        struct quire_object *object;              /* [s] whose pager takes it; null: a pagefile.
+                                                   * io.slot is then the first page's index */
 };
 enum quire_status quire_store_open(struct quire_system *);
 void quire_store_close(struct quire_system *);
@@ -369,6 +499,10 @@ enum quire_status quire_store_get(struct quire_system *, struct quire_page *, vo
 bool quire_store_settle(struct quire_system *, bool wait);
 /* Begin what is waiting to be written (drops and retakes the lock). */
 void quire_store_push(struct quire_system *);
+/* Copy a page to a buffer that goes to its pager; false: no room just now. */
+bool quire_store_put_home(struct quire_system *, struct quire_page *, const void *contents);
+/* Does a buffer hold pages of the object, for its pager? */
+bool quire_store_owes(const struct quire_system *, const struct quire_object *);
 bool quire_store_spill(struct quire_system *, unsigned pages);
 /* The open buffer is written as it is, without waiting for it to fill. */
 void quire_store_flush(struct quire_system *);
@@ -414,8 +548,12 @@ struct quire_outcome {
  * 0: the caller cannot be resumed, so wait here for pages in transit; NO_ALARM:
  * likewise, and it is no access of the program's, so guard marks stay. */
 #define QUIRE_NO_ALARM UINT64_MAX
+#define QUIRE_OWN 0x100u               /* with an access: the page must be the region's own */
 struct quire_outcome quire_resolve(struct quire_space *, uint64_t page, unsigned access,
                                    uint64_t ticket);
+/* Contents that lie elsewhere into a frame, as far as one step goes (drops and retakes
+ * the lock): look again. */
+enum quire_status quire_page_bring(struct quire_page *);
 /* Let pages in transit in the range arrive (drops and retakes the lock). */
 void quire_wait_settled(struct quire_system *);
 
@@ -426,7 +564,7 @@ struct quire_waiter {
         struct quire_page *page;           /* null: the entry is free */
 };
 bool quire_wait_for(struct quire_system *, struct quire_page *, uint64_t ticket);
-void quire_wake(struct quire_system *, struct quire_page *);
+unsigned quire_wake(struct quire_system *, struct quire_page *);     /* how many */
 
 /* hold.c: the most pages that may be locked or held */
 uint64_t quire_keep_limit(const struct quire_system *);
@@ -438,6 +576,7 @@ void quire_note(struct quire_system *, enum quire_event_kind, uint64_t page, uin
 void quire_count_fault(struct quire_region *, enum quire_event_kind, uint64_t page,
                        uint64_t count);
 void quire_count_resident(struct quire_page *, int64_t pages);
+void quire_count_mapped(struct quire_region *, int64_t pages);
 
 /* --------------------------------------------------------------- system.c */
 
@@ -455,7 +594,8 @@ struct quire_system {
         uint64_t budget;                        /* [s] frames, buffers and tier together */
         uint64_t taken;                         /* [s] of the budget */
         uint64_t frames;                        /* [s] frames that the machine gave us */
-        uint64_t transit;                       /* [s] pages COMING */
+        uint64_t transit;                       /* [s] pages COMING, but for those that ... */
+        uint64_t late;                          /* [s] ... a pager supplies when it can */
         uint64_t locked;                        /* [s] pages locked or held */
         uint64_t commit_limit;                  /* [s] as given; 0: budget and pagefiles */
         uint64_t eviction_clock;                /* [s] pages evicted so far */
@@ -463,15 +603,19 @@ struct quire_system {
         const struct quire_policy *policy;      /* [I] */
         struct quire_queue queue[QUIRE_QUEUES]; /* [s] */
         struct quire_space *spaces;             /* [s] */
+        struct quire_object *all;               /* [s] every object */
+        struct quire_object *done;              /* [s] gone, but that their pagers are to hear it */
+        struct quire_name *names;               /* [s] */
 
         struct quire_file files[QUIRE_FILES];   /* [s] */
         unsigned file_count;                    /* [s] */
-        bool keep_late;                         /* [s] freed slots stay for a child */
+        bool keep_late;                         /* [s] slots of before a fork stay for the child */
         struct quire_tier tier;                 /* [s] */
         struct quire_buffer *buffers;           /* [I] */
         unsigned buffer_count, buffer_pages;    /* [I] */
         unsigned going;                         /* [s] buffers FULL or GOING */
         uint64_t objects;                       /* [s] opened so far */
+        uint64_t asks;                          /* [s] of pagers, so far */
         uint64_t settled;                       /* [s] transfers that were handed back so far */
         uint64_t headroom;                      /* [I] frames that only the tier may take */
         unsigned file_failures[QUIRE_FILES];    /* [s] failed writes in a row */

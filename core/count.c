@@ -70,9 +70,17 @@ void quire_count_resident(struct quire_page *p, int64_t pages)
         struct quire_region *r = quire_page_region(p);
 
         must_hold(p->object->system);
-        must(p->object->system, r && r->object == p->object);                  /* O1 */
+        p->object->resident += (uint64_t)pages;
         count_frame(&p->object->system->counters, pages);
-        count_frame(&p->object->home->counters, pages);
+        if (r)
+                quire_count_mapped(r, pages);
+}
+
+/* Pages in frames came to lie in a region that is their home (> 0), or lie there no
+ * more. */
+void quire_count_mapped(struct quire_region *r, int64_t pages)
+{
+        count_frame(&r->space->counters, pages);
         count_frame(&r->counters, pages);
 }
 
@@ -174,6 +182,7 @@ const char *quire_reason_name(enum quire_reason why)
                 "no reason", "the address is free", "the page is reserved, not committed",
                 "the page's protection forbids it", "guard page", "the page's contents were lost",
                 "the page could not be read", "no memory for the page, and no room to evict to",
+                "the grant was revoked",
         };
 
         return (unsigned)why < sizeof(names) / sizeof(names[0]) ? names[why] : "unknown reason";

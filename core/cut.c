@@ -43,7 +43,7 @@ static uint64_t resident_in(const struct quire_region *r)
         uint64_t n = 0, end = r->object_first + r->count;
         struct quire_page *p;
 
-        if (!r->object)
+        if (!r->object || r->object->home != r->space)
                 return 0;
         for (p = quire_radix_next(&r->object->pages, r->object_first); p && p->index < end;
              p = quire_radix_next(&r->object->pages, p->index + 1))
@@ -82,12 +82,21 @@ static struct quire_region *apply_cut(struct quire_region *r, uint64_t at, struc
         u->watched = r->watched;
         u->pattern = r->pattern;
         u->tag = r->tag;
+        u->copy = r->copy;
+        u->revoked = r->revoked;
+        u->rights = r->rights;
+        u->attributes = r->attributes;
+        u->grant = r->grant;
         u->object = r->object;
         u->object_first = r->object_first + low;
         u->node.key = at;
         u->count = r->count - low;
-        if (u->object)
+        if (u->grant)
+                quire_grant_ref(u->grant);
+        if (u->object) {
                 u->object->refs++;
+                u->object->regions++;
+        }
         r->count = low;
         quire_ranges_cut(r->space->system, &r->ranges, u->object_first, &u->ranges, &c->spare);
         quire_space_insert(r->space, u);
@@ -129,6 +138,12 @@ enum quire_status quire_region_split(struct quire_space *s, uint64_t va)
         return st;
 }
 
+/* Has it an object that nobody else maps, whose pages go with it? */
+static bool is_private(const struct quire_region *r)
+{
+        return r->object && (!r->grant || r->copy);
+}
+
 /* Cut the span off at both ends, then it is a region that can go. */
 static enum quire_status release(struct quire_span *span)
 {
@@ -142,6 +157,8 @@ static enum quire_status release(struct quire_span *span)
                 st = plan_cut(sys, &a);
         if (st == QUIRE_OK && back)
                 st = plan_cut(sys, &b);
+        if (st == QUIRE_OK && is_private(span->region))
+                st = quire_object_plan_clear(span->region->object, span->index, span->count);
         if (st == QUIRE_OK) {
                 if (front)
                         span->region = apply_cut(span->region, span->page, &a);
@@ -154,6 +171,19 @@ static enum quire_status release(struct quire_span *span)
         unplan_cut(sys, &a);
         unplan_cut(sys, &b);
         return st;
+}
+
+/* What is owed to a pager is written before the last region goes (drops and retakes
+ * the lock), so the span is looked for again. */
+static enum quire_status find_to_release(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                         struct quire_span *span)
+{
+        enum quire_status st = quire_span_find(s, va, bytes, span);
+
+        if (st != QUIRE_OK || !span->region->grant || span->count < span->region->count)
+                return st;
+        quire_object_flush_last(span->region->grant->object);
+        return quire_span_find(s, va, bytes, span);
 }
 
 enum quire_status quire_region_release(struct quire_space *s, uint64_t va, uint64_t bytes)
@@ -171,7 +201,7 @@ enum quire_status quire_region_release(struct quire_space *s, uint64_t va, uint6
                         bytes = whole->count << s->system->shift;
         }
         if (bytes || va & (((uint64_t)1 << s->system->shift) - 1))
-                st = quire_span_find(s, va, bytes, &span);
+                st = find_to_release(s, va, bytes, &span);
         else
                 st = QUIRE_NOT_PRESENT;
         if (st == QUIRE_OK)
@@ -215,28 +245,6 @@ static enum quire_status grow_in_place(struct quire_region *r, uint64_t more)
         return QUIRE_OK;
 }
 
-static enum quire_status hide_region(struct quire_region *r)
-{
-        struct quire_system *sys = r->space->system;
-        struct quire_page *batch[QUIRE_RUN_MAX], *p;
-        uint64_t end = r->object_first + r->count;
-
-        for (uint64_t at = r->object_first;;) {
-                unsigned n = 0;
-
-                for (; n < QUIRE_RUN_MAX && (p = quire_radix_next(&r->object->pages, at)) &&
-                       p->index < end; at = p->index + 1)
-                        if (p->shown)
-                                batch[n++] = p;
-                if (!n)
-                        return QUIRE_OK;
-                quire_page_hide_all(sys, batch, n);
-                for (unsigned i = 0; i < n; i++)
-                        if (batch[i]->shown)
-                                return QUIRE_NO_MEMORY;
-        }
-}
-
 /* Let the region have its pages for itself, in an object of its own. */
 static enum quire_status own_object(struct quire_region *r)
 {
@@ -246,14 +254,16 @@ static enum quire_status own_object(struct quire_region *r)
         must(r->space->system, r->object->refs > 0);
         if (r->object->refs == 1)
                 return QUIRE_OK;
-        o = quire_object_open(r->space->system, r->space);
+        o = quire_object_open_private(r->space->system, r->space);
         if (!o)
                 return QUIRE_NO_MEMORY;
         o->base = r->object->base;
+        o->regions = 1;
         if (quire_object_carry(r->object, r->object_first, r->count, o) != QUIRE_OK) {
                 quire_object_drop(o);
                 return QUIRE_NO_MEMORY;
         }
+        r->object->regions--;
         quire_object_drop(r->object);
         r->object = o;
         return QUIRE_OK;
@@ -264,9 +274,10 @@ static enum quire_status move_to(struct quire_region *r, uint64_t first, uint64_
         struct quire_space *s = r->space;
         struct quire_system *sys = s->system;
         uint64_t old = r->node.key, old_count = r->count;
-        enum quire_status st = hide_region(r);
+        enum quire_status st = QUIRE_OK;
 
-        if (st == QUIRE_OK)
+        quire_region_forget(r, r->object_first, r->count, QUIRE_FORGET_OWN | QUIRE_FORGET_DROP);
+        if (r->object->home)
                 st = own_object(r);
         if (st == QUIRE_OK && more)
                 st = quire_ranges_grow(sys, &r->ranges, more, 0);
@@ -276,9 +287,10 @@ static enum quire_status move_to(struct quire_region *r, uint64_t first, uint64_
         quire_space_remove(s, r);
         if (more)
                 count_grown(r, more);
-        must(sys, r->object->refs == 1);                                       /* O2 */
+        must(sys, !r->object->home || r->object->regions == 1);
         r->node.key = first;
-        r->object->base = first - r->object_first;
+        if (r->object->home)
+                r->object->base = first - r->object_first;
         quire_space_insert(s, r);
         return QUIRE_OK;
 }
@@ -287,11 +299,15 @@ static enum quire_status move(struct quire_space *s, struct quire_span *span, ui
                               bool exact, uint64_t *to)
 {
         struct quire_region *r = span->region;
-        struct quire_request q = { .bytes = count << s->system->shift, .va = *to,
-                                   .kind = QUIRE_PAGED,
-                                   .flags = exact ? QUIRE_EXACT : 0 };
+        struct quire_request q = quire_region_request(r, count);
         enum quire_status st;
         uint64_t first;
+
+        q.va = *to;
+        q.flags |= exact ? QUIRE_EXACT : 0;
+        if (r->object->home && r->object->regions > 1 &&
+            (r->grant || r->object->parent || r->object->child))
+                return QUIRE_UNSUPPORTED;            /* pages of both parts lie at one home */
 
         if (!exact || *to == r->node.key << s->system->shift) {
                 st = count == r->count ? QUIRE_OK : grow_in_place(r, count - r->count);
@@ -327,6 +343,8 @@ enum quire_status quire_region_move(struct quire_space *s, uint64_t from, uint64
                 st = quire_span_find(s, from, r->count << s->system->shift, &span);
         if (st == QUIRE_OK && bytes >> s->system->shift < span.region->count)
                 st = QUIRE_INVALID;
+        if (st == QUIRE_OK && span.region->grant && bytes >> s->system->shift > span.region->count)
+                st = QUIRE_UNSUPPORTED;
         if (st == QUIRE_OK)
                 st = move(s, &span, bytes >> s->system->shift, exact, to);
         quire_leave(s->system);

@@ -2,11 +2,16 @@
  * fault.c - the walk of one access that the machine could not satisfy.
  *
  *      region?  committed?  guard?  access?        else DENY, with the reason
- *      page:  NONE    zeroes into a frame, with its neighbours if a run shows
+ *      page:  NONE    zeroes into a frame, or what its pager has, with its
+ *                     neighbours if a run shows
  *             SLOT    contents into a frame, without the lock if they are read
  *             COMING  somebody reads it: wait
  *             FRAME   show it, or more of it: RESUME
+ *             FIXED   likewise
  *             LOST    DENY
+ *
+ * The page is that of the region's object, or what it inherits (copy.c); then a
+ * write, or a machine that can not show it there, wants a copy first.
  *
  * Every step that may have dropped the lock starts again at the top, so nothing
  * learned before is trusted after.  Pages brought in ahead are hidden until the
@@ -25,13 +30,17 @@
 
 /* One access on its way. */
 struct walk {
+        struct quire_system *system;
         struct quire_space *space;
         struct quire_region *region;
-        struct quire_page *page;
+        struct quire_object *object;       /* who has the contents, or would have them */
+        struct quire_page *page;           /* their record there, or null */
         uint64_t va;                       /* page number */
-        uint64_t index;                    /* in the object */
+        uint64_t index;                    /* in the objects */
         struct quire_piece piece;          /* the run of attributes around it */
         unsigned access;
+        bool own;                          /* the page must be the region's own */
+        bool kernel;                       /* the access was made with that privilege */
         uint64_t ticket;
         unsigned most;                     /* pages to bring in with it, itself included */
         bool alone;                        /* a run could not be read: try just this page */
@@ -62,7 +71,7 @@ static unsigned plan_ahead(const struct walk *w)
                 n = MOST_AHEAD;
         if (w->region->pattern == QUIRE_READ_RANDOM || w->alone)
                 n = 1;
-        return (unsigned)quire_min(n, quire_min(rest, w->space->system->budget / 16));
+        return (unsigned)quire_min(n, quire_min(rest, w->system->budget / 16));
 }
 
 /* A stream to forget: faults that lead nowhere weaken those that once did. */
@@ -94,13 +103,13 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
         s->expected = index + count;
 }
 
-static unsigned get_frames(struct quire_system *sys, unsigned want, enum quire_fill fill,
-                           quire_frame *out)
+/* Frames for pages of the walk's object, from its index on. */
+static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, quire_frame *out)
 {
         unsigned n = 0;
 
-        must(sys, want && want <= MOST_AHEAD);
-        while (n < want && quire_frame_get(sys, fill, &out[n]) == QUIRE_OK)
+        must(w->system, want && want <= MOST_AHEAD);
+        while (n < want && quire_frame_get(w->object, w->index + n, fill, &out[n]) == QUIRE_OK)
                 n++;
         return n;
 }
@@ -108,67 +117,60 @@ static unsigned get_frames(struct quire_system *sys, unsigned want, enum quire_f
 /* No frame: reclaim, which may drop the lock and free the record. */
 static enum step make_room(struct walk *w)
 {
-        must_hold(w->space->system);
+        must_hold(w->system);
         w->page = NULL;
         w->why = QUIRE_WHY_NO_MEMORY;
-        return quire_reclaim(w->space->system) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
-}
-
-/* The page has contents in a frame now, hidden. */
-static void settle_page(struct quire_system *sys, struct quire_page *p, quire_frame f,
-                        bool dirty, bool ahead)
-{
-        must_hold(sys);
-        must(sys, p->queue == QUIRE_Q_NONE && !quire_page_wanted(p));
-        must(sys, f != QUIRE_NO_FRAME && p->where != QUIRE_AT_FRAME);
-        must(sys, !dirty || p->slot.kind == QUIRE_SLOT_NONE);                  /* P3 */
-        p->frame = f;
-        p->where = QUIRE_AT_FRAME;
-        p->shown = 0;
-        p->flags &= QUIRE_PAGE_IS_WRITTEN | QUIRE_PAGE_IS_DENSE;
-        if (dirty)
-                p->flags |= QUIRE_PAGE_IS_DIRTY;
-        if (p->evicted && (uint32_t)sys->eviction_clock - p->evicted < 2 * sys->budget)
-                p->flags |= QUIRE_PAGE_IS_BACK;
-        if (ahead)
-                p->flags |= QUIRE_PAGE_IS_AHEAD;
-        quire_count_resident(p, 1);
-        sys->policy->insert(sys, p);
+        return quire_reclaim(w->system) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
 }
 
 /* Does the next page want just what this one wants? */
 static struct quire_page *neighbour(struct walk *w, unsigned i, enum quire_where where)
 {
-        struct quire_page *p = quire_radix_find(&w->region->object->pages, w->index + i);
+        struct quire_page *p = quire_radix_find(&w->object->pages, w->index + i);
 
         return p && p->where == where ? p : NULL;
+}
+
+/* A page of zeroes, which nobody in the object's line has; false: no record. */
+static bool settle_zeroes(struct walk *w, uint64_t index, quire_frame frame, bool ahead)
+{
+        struct quire_object *o = w->object;
+        struct quire_page *p = quire_object_page(o, index);
+        bool charged = o->flags & QUIRE_ON_TOUCH;
+        bool dirty = o == w->region->object && w->piece.attr & QUIRE_W && !w->region->watched &&
+                     !o->snapshot && !(o->flags & QUIRE_EPOCHS);
+
+        if (!p || (charged && !quire_object_charge(o, 1)))
+                return false;
+        must(o->system, p->where == QUIRE_AT_NONE && !o->pager);
+        if (!dirty && o->parent)         /* evicted, it must not inherit */
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
+        quire_page_settle(p, frame, dirty, ahead);
+        return true;
 }
 
 /* First touch: zero frames for the page and for a run that shows. */
 static enum step fill_zeroes(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(sys, w->most, QUIRE_ZEROED, frames), n = 0;
-        bool watched = w->region->watched;
+        unsigned got = get_frames(w, w->most, QUIRE_ZEROED, frames), n = 0;
 
-        must(sys, w->page->where == QUIRE_AT_NONE && w->most <= MOST_AHEAD);
+        must(sys, w->most <= MOST_AHEAD);
         while (n < got) {
-                struct quire_page *p = quire_radix_find(&w->region->object->pages,
-                                                        w->index + n);
-                bool dirty = w->piece.attr & QUIRE_W && !watched;
-
-                if (p && p->where != QUIRE_AT_NONE)
+                if (n && quire_page_has(quire_source_of(w->object, w->index + n).page))
                         break;
-                p = quire_object_page(w->region->object, w->index + n);
-                if (!p)
+                if (!settle_zeroes(w, w->index + n, frames[n], n > 0))
                         break;
-                settle_page(sys, p, frames[n], dirty, n > 0);
                 n++;
         }
         for (unsigned i = n; i < got; i++)
                 quire_frame_put(sys, frames[i]);
         w->brought = n;
+        if (got && !n && w->object->flags & QUIRE_ON_TOUCH) {
+                w->why = QUIRE_WHY_NO_MEMORY;
+                return STEP_DENY;
+        }
         if (!n)
                 return make_room(w);
         w->kind = QUIRE_EV_ZERO;
@@ -180,9 +182,9 @@ static enum step fill_zeroes(struct walk *w)
  * pagefile holds them, too. */
 static enum step expand(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(sys, w->most, QUIRE_ANY_FILL, frames), n = 0;
+        unsigned got = get_frames(w, w->most, QUIRE_ANY_FILL, frames), n = 0;
 
         must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= MOST_AHEAD);
         while (n < got) {
@@ -205,7 +207,7 @@ static enum step expand(struct walk *w)
                         sys->counters.broken++;
                         break;
                 }
-                settle_page(sys, p, frames[n], !clean, n > 0);
+                quire_page_settle(p, frames[n], !clean, n > 0);
                 n++;
         }
         for (unsigned i = n; i < got; i++)
@@ -224,7 +226,7 @@ static unsigned cluster(struct walk *w, struct quire_page **out)
         const struct quire_slot *s = &w->page->slot;
         unsigned n = 1;
 
-        must(w->space->system, s->kind == QUIRE_SLOT_FILE && !s->buffer);
+        must(w->system, s->kind == QUIRE_SLOT_FILE && !s->buffer);
         out[0] = w->page;
         for (; n < w->most && n < QUIRE_IO_MAX; n++) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
@@ -253,7 +255,7 @@ static void arrive(struct quire_system *sys, struct quire_page *p, enum quire_st
                 st = QUIRE_BROKEN;
         if (st == QUIRE_OK) {
                 sys->counters.pages_in++;
-                settle_page(sys, p, frame, false, ahead);
+                quire_page_settle(p, frame, false, ahead);
         } else {
                 p->frame = QUIRE_NO_FRAME;
                 quire_frame_put(sys, frame);
@@ -273,13 +275,14 @@ static void arrive(struct quire_system *sys, struct quire_page *p, enum quire_st
 /* Read from a pagefile, with the lock dropped. */
 static enum step read_in(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
         struct quire_page *pages[QUIRE_IO_MAX];
         quire_frame frames[QUIRE_IO_MAX];
         struct quire_io io = { .slot = w->page->slot.number };
+        struct quire_object *o = w->object;
         enum quire_status st;
 
-        io.count = get_frames(sys, cluster(w, pages), QUIRE_ANY_FILL, frames);
+        io.count = get_frames(w, cluster(w, pages), QUIRE_ANY_FILL, frames);
         if (!io.count)
                 return make_room(w);
         io.file = sys->files[w->page->slot.file].host_file;
@@ -291,6 +294,7 @@ static enum step read_in(struct walk *w)
                 must(sys, io.page[i] && pages[i]->queue == QUIRE_Q_NONE);
         }
         sys->transit += io.count;
+        o->refs++;
         quire_unlock(sys);
         st = sys->hops->io_read(sys->host, &io);
         quire_lock(sys);
@@ -300,6 +304,7 @@ static enum step read_in(struct walk *w)
         }
         for (unsigned i = 0; i < io.count; i++)
                 arrive(sys, pages[i], st, i > 0);
+        quire_object_drop(o);
         w->kind = QUIRE_EV_HARD;
         w->brought = io.count;
         w->page = NULL;
@@ -308,40 +313,129 @@ static enum step read_in(struct walk *w)
         return st == QUIRE_OK || io.count > 1 ? STEP_AGAIN : STEP_DENY;
 }
 
-/* A write is coming: the slot's copy will not do any more. */
-static void make_dirty(struct quire_system *sys, struct quire_page *p)
+/* Contents from the object's pager, with the lock dropped. */
+static enum step ask(struct walk *w)
 {
-        must(sys, p->where == QUIRE_AT_FRAME);
-        if (p->flags & QUIRE_PAGE_IS_DIRTY)
-                return;
-        quire_store_free(sys, p);
-        p->flags &= (uint8_t)~QUIRE_PAGE_IS_DENSE;
-        p->flags |= QUIRE_PAGE_IS_DIRTY;
+        struct quire_object *o = w->object;
+        enum quire_status st;
+
+        if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
+                w->page->flags &= (uint8_t)~QUIRE_PAGE_IS_FAILED;
+                if (!w->page->flags)
+                        quire_page_free(w->page);
+                st = QUIRE_IO_ERROR;
+        } else {
+                st = o->dead ? QUIRE_IO_ERROR : quire_pager_ask(o, w->index, w->most, w->access);
+        }
+        w->page = NULL;
+        w->why = QUIRE_WHY_IO_ERROR;
+        switch (st) {
+        case QUIRE_OK:
+                w->kind = QUIRE_EV_HARD;
+                return STEP_AGAIN;
+        case QUIRE_BUSY:
+                return STEP_AGAIN;
+        case QUIRE_NO_MEMORY:
+                return make_room(w);
+        default:
+                return STEP_DENY;
+        }
 }
 
-static void make_writable(struct walk *w)
+/* A page of the machine's, as long as anybody looks at it. */
+static enum step fix(struct walk *w)
 {
-        make_dirty(w->space->system, w->page);
-        if (w->region->watched)
-                w->page->flags |= QUIRE_PAGE_IS_WRITTEN;
+        struct quire_object *o = w->object;
+        struct quire_system *sys = o->system;
+        struct quire_page *p = quire_object_page(o, w->index);
+
+        if (!p)
+                return make_room(w);
+        if (sys->mops->frame_physical(sys->machine, o->physical + (w->index << sys->shift),
+                                      &p->frame) != QUIRE_OK) {
+                quire_page_free(p);
+                w->why = QUIRE_WHY_IO_ERROR;
+                return STEP_DENY;
+        }
+        p->where = QUIRE_AT_FIXED;
+        return STEP_AGAIN;
+}
+
+/* Nobody in the line has contents there. */
+static enum step begin(struct walk *w)
+{
+        struct quire_object *own = w->region->object;
+
+        if (w->object->pager)
+                return ask(w);
+        if (w->object->kind == QUIRE_PHYSICAL)
+                return fix(w);
+        if (w->object != own && (w->own || w->access == QUIRE_W || w->object->home))
+                w->object = own;
+        if (w->access == QUIRE_W && !quire_object_free_to_change(w->object, w->index) &&
+            quire_copy_push(w->object, w->index, NULL) != QUIRE_OK)
+                return make_room(w);
+        return fill_zeroes(w);
+}
+
+/* The object that the region was made for: the one whose store it views. */
+static struct quire_object *viewed(const struct walk *w)
+{
+        return w->region->grant ? w->region->grant->object : w->region->object;
+}
+
+/* Can the machine show the page in the region? */
+static bool showable_there(const struct walk *w)
+{
+        return w->system->can->shares_frames || w->object == viewed(w) ||
+               w->page->where == QUIRE_AT_FIXED;
+}
+
+/* It is inherited: a copy, if one is wanted.  AGAIN: there is one now. */
+static enum step copy_up(struct walk *w)
+{
+        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object : viewed(w);
+
+        if (quire_copy_page(w->page, to) != QUIRE_OK)
+                return make_room(w);
+        return STEP_AGAIN;
+}
+
+/* False: no storage, or no memory. */
+static bool make_writable(struct walk *w)
+{
+        struct quire_page *p = w->page;
+
+        if (p->where == QUIRE_AT_FIXED)
+                return true;
+        if (!quire_page_make_dirty(p))
+                return false;
+        if (w->region->watched || p->object->flags & QUIRE_EPOCHS)
+                p->flags |= QUIRE_PAGE_IS_WRITTEN;
+        return true;
 }
 
 /* The page and those brought in with it that can be shown alike. */
 static unsigned showable(struct walk *w, unsigned access, struct quire_page **out)
 {
         uint64_t rest = w->piece.first + w->piece.count - w->index;
+        bool own = w->object == w->region->object;
         unsigned n = 1;
 
-        must(w->space->system, access & QUIRE_R && w->index >= w->piece.first && rest);
+        must(w->system, access & QUIRE_R && w->index >= w->piece.first && rest);
         out[0] = w->page;
         for (; n < rest && n < QUIRE_RUN_MAX; n++) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_FRAME);
 
-                if (!p || p->shown || !(p->flags & QUIRE_PAGE_IS_AHEAD) ||
+                if (!p || quire_page_seen(p) || !(p->flags & QUIRE_PAGE_IS_AHEAD) ||
                     p->queue == QUIRE_Q_COOL)
                         break;
-                if (w->access == QUIRE_W && !w->region->watched)
-                        make_dirty(w->space->system, p);   /* a run of writes goes on */
+                if (!own && quire_source_of(w->region->object, w->index + n).page != p)
+                        break;
+                if (w->access == QUIRE_W && own && !w->region->watched &&
+                    !(p->object->flags & QUIRE_EPOCHS) && !p->object->pager &&
+                    !p->object->snapshot)
+                        (void)quire_page_make_dirty(p);      /* a run of writes goes on */
                 if (quire_page_best_access(w->region, p, w->piece.attr) != access)
                         break;
                 out[n] = p;
@@ -351,13 +445,13 @@ static unsigned showable(struct walk *w, unsigned access, struct quire_page **ou
 
 static enum step show_run(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
         struct quire_page *run[QUIRE_RUN_MAX];
         unsigned access = quire_page_best_access(w->region, w->page, w->piece.attr);
         unsigned n = showable(w, access, run);
 
-        if (quire_page_show(run, n, access) != QUIRE_OK &&
-            (n == 1 || quire_page_show(run, n = 1, access) != QUIRE_OK))
+        if (quire_page_show(w->region, w->va, run, n, access) != QUIRE_OK &&
+            (n == 1 || quire_page_show(w->region, w->va, run, n = 1, access) != QUIRE_OK))
                 return make_room(w);
         for (unsigned i = 1; i < n; i++)
                 run[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
@@ -365,38 +459,53 @@ static enum step show_run(struct walk *w)
         return STEP_DONE;
 }
 
+static void note_use(struct walk *w)
+{
+        struct quire_system *sys = w->system;
+        struct quire_page *p = w->page;
+
+        if (p->where == QUIRE_AT_FRAME && !w->kind && !quire_page_wanted(p))
+                sys->policy->touch(sys, p);
+        else if (p->queue == QUIRE_Q_COOL)          /* cooled while a reclaim made room */
+                sys->policy->touch(sys, p);
+        if (!w->kind)
+                w->kind = QUIRE_EV_SOFT;
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
+}
+
 /* In a frame: show it, or show more of it, or again what was shown lazily. */
 static enum step show_page(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
         struct quire_page *p = w->page;
+        bool write = w->access == QUIRE_W || (!sys->can->write_protects && w->piece.attr & QUIRE_W);
         unsigned best;
 
-        must(sys, p->where == QUIRE_AT_FRAME && quire_attr_access(w->piece.attr) & w->access);
-        if (w->access == QUIRE_W)
-                make_writable(w);
-        else if (!sys->can->write_protects && w->piece.attr & QUIRE_W)
-                make_writable(w);
-        if (!w->kind) {
-                w->kind = QUIRE_EV_SOFT;
-                if (!quire_page_wanted(p))
-                        sys->policy->touch(sys, p);
-        } else if (p->queue == QUIRE_Q_COOL) {       /* cooled while a reclaim made room */
-                sys->policy->touch(sys, p);
+        must(sys, quire_attr_access(w->piece.attr) & w->access);
+        if (p->object != w->region->object)
+                write = false;                       /* inherited, and only read */
+        if (write && !quire_object_free_to_change(p->object, p->index)) {
+                if (quire_copy_push(p->object, p->index, p) != QUIRE_OK)
+                        return make_room(w);
+                return STEP_AGAIN;                   /* hidden, perhaps */
         }
-        p->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
-        if (!p->shown)
+        if (write && !make_writable(w)) {
+                w->why = QUIRE_WHY_NO_MEMORY;
+                return STEP_DENY;
+        }
+        note_use(w);
+        if (!quire_page_shown_at(p, w->space, w->va))
                 return show_run(w);
         best = quire_page_best_access(w->region, p, w->piece.attr);
         must(sys, best & QUIRE_R);
-        sys->mops->protect(w->space->mspace, w->va << sys->shift, 1, best);
-        p->shown = (uint8_t)best;
+        sys->mops->protect(w->space->mspace, w->va << sys->shift, 1, best | w->region->attributes);
+        quire_page_note_shown(p, w->space, w->va, best);
         return STEP_DONE;
 }
 
 static enum step wait_for_page(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
 
         if (w->ticket && w->ticket != QUIRE_NO_ALARM)
                 return quire_wait_for(sys, w->page, w->ticket) ? STEP_PEND : STEP_DONE;
@@ -406,10 +515,16 @@ static enum step wait_for_page(struct walk *w)
 
 static enum step take_step(struct walk *w)
 {
-        switch (w->page->where) {
+        struct quire_object *own = w->region->object;
+
+        switch (w->page ? w->page->where : QUIRE_AT_NONE) {
         case QUIRE_AT_NONE:
-                return fill_zeroes(w);
+                return begin(w);
         case QUIRE_AT_FRAME:
+        case QUIRE_AT_FIXED:
+                if (w->object != own &&
+                    (w->own || w->access == QUIRE_W || !showable_there(w)))
+                        return copy_up(w);
                 return show_page(w);
         case QUIRE_AT_COMING:
                 return wait_for_page(w);
@@ -427,7 +542,7 @@ static enum step take_step(struct walk *w)
  * may be missing; then the mark stays and tells once more. */
 static void clear_guard(struct walk *w)
 {
-        struct quire_system *sys = w->space->system;
+        struct quire_system *sys = w->system;
         struct quire_spare_runs spare;
 
         if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
@@ -444,8 +559,10 @@ static enum quire_reason judge(struct walk *w)
         w->region = quire_region_find(w->space, w->va);
         if (!w->region || w->region->kind == QUIRE_FOREIGN)
                 return QUIRE_WHY_FREE;
+        if (w->region->revoked)
+                return QUIRE_WHY_REVOKED;
         w->index = quire_region_index(w->region, w->va);
-        must(w->space->system, w->index - w->region->object_first < w->region->count);
+        must(w->system, w->index - w->region->object_first < w->region->count);
         w->piece = quire_ranges_at(&w->region->ranges, w->index);
         attr = w->piece.attr;
         if (!(attr & QUIRE_ATTR_COMMITTED))
@@ -455,7 +572,9 @@ static enum quire_reason judge(struct walk *w)
                         clear_guard(w);
                 return QUIRE_WHY_GUARD;
         }
-        if (w->access == QUIRE_X && !w->space->system->can->executes)
+        if (w->access == QUIRE_X && !w->system->can->executes)
+                return QUIRE_WHY_PROTECTED;
+        if (w->region->attributes & QUIRE_KERNEL && !w->kernel)
                 return QUIRE_WHY_PROTECTED;
         return quire_attr_access(attr) & w->access ? 0 : QUIRE_WHY_PROTECTED;
 }
@@ -475,22 +594,22 @@ static void count_done(struct walk *w)
 struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigned access,
                                    uint64_t ticket)
 {
-        struct walk w = { .space = s, .va = page, .access = access, .ticket = ticket };
+        struct walk w = { .system = s->system, .space = s, .va = page, .ticket = ticket,
+                          .access = access & QUIRE_ATTR_ACCESS, .own = access & QUIRE_OWN,
+                          .kernel = access & QUIRE_KERNEL || !ticket || ticket == QUIRE_NO_ALARM };
 
         for (;;) {
                 enum quire_reason why = judge(&w);
+                struct quire_source from;
                 enum step step;
 
                 if (why)
                         return deny(why);
                 if (w.region->kind == QUIRE_PLAIN)     /* allowed just meanwhile */
                         return (struct quire_outcome){ .verdict = QUIRE_RESUME };
-                w.page = quire_object_page(w.region->object, w.index);
-                if (!w.page) {
-                        if (quire_reclaim(s->system) != QUIRE_OK)
-                                return deny(QUIRE_WHY_NO_MEMORY);
-                        continue;
-                }
+                from = quire_source_of(w.region->object, w.index);
+                w.object = from.object;
+                w.page = from.page;
                 w.most = plan_ahead(&w);
                 step = take_step(&w);
                 if (step == STEP_AGAIN)
@@ -501,6 +620,27 @@ struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigne
                         count_done(&w);
                 return (struct quire_outcome){ step == STEP_PEND ? QUIRE_PENDING : QUIRE_RESUME,
                                                0, w.kind };
+        }
+}
+
+enum quire_status quire_page_bring(struct quire_page *p)
+{
+        struct walk w = { .system = p->object->system, .object = p->object, .page = p,
+                          .index = p->index, .va = quire_page_va(p), .most = 1 };
+        enum step step;
+
+        switch (p->where) {
+        case QUIRE_AT_FRAME:
+                return QUIRE_OK;
+        case QUIRE_AT_COMING:
+                quire_wait_settled(w.system);
+                return QUIRE_OK;
+        case QUIRE_AT_SLOT:
+                step = p->slot.kind == QUIRE_SLOT_FILE && !p->slot.buffer ? read_in(&w)
+                                                                          : expand(&w);
+                return step == STEP_DENY ? QUIRE_IO_ERROR : QUIRE_OK;
+        default:
+                return QUIRE_BROKEN;
         }
 }
 
@@ -519,16 +659,20 @@ bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t tic
         return false;
 }
 
-void quire_wake(struct quire_system *sys, struct quire_page *p)
+unsigned quire_wake(struct quire_system *sys, struct quire_page *p)
 {
+        unsigned woken = 0;
+
         must(sys, p->where != QUIRE_AT_COMING);
         for (unsigned i = 0; sys->waiting && i < QUIRE_WAITERS; i++) {
                 if (sys->waiters[i].page != p)
                         continue;
                 sys->waiters[i].page = NULL;
                 sys->waiting--;
+                woken++;
                 sys->mops->resume(sys->machine, sys->waiters[i].ticket, QUIRE_RESUME);
         }
+        return woken;
 }
 
 static void record_latency(struct quire_system *sys, uint64_t from, enum quire_event_kind kind)

@@ -14,6 +14,7 @@ void quire_system_freeze(struct quire_system *sys)
                         quire_wait_settled(sys);
         }
         must(sys, !sys->frozen && !sys->transit && !sys->going);
+        quire_slots_keep(sys);
         sys->frozen = true;
 }
 
@@ -70,6 +71,7 @@ static void forget_events(struct quire_system *sys)
 void quire_system_forked(struct quire_system *sys)
 {
         must(sys, sys->frozen);
+        quire_pagers_forked(sys);
         forget_threads(sys);
         leave_files(sys);
         forget_events(sys);

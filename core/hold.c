@@ -16,6 +16,7 @@ uint64_t quire_keep_limit(const struct quire_system *sys)
         return quire_frames_at(sys, sys->budget) / 2;
 }
 
+/* The region's own page, not one that it inherits. */
 static struct quire_page *page_at(struct quire_space *s, uint64_t page)
 {
         struct quire_region *r = quire_region_find(s, page);
@@ -63,12 +64,14 @@ static struct quire_page *bring(struct quire_space *s, uint64_t page, unsigned a
         for (;;) {
                 struct quire_region *r = quire_region_find(s, page);
                 struct quire_page *p = page_at(s, page);
-                bool plain = r && r->kind == QUIRE_PLAIN;
+                bool plain = r && (r->kind == QUIRE_PLAIN ||
+                                   (p && p->where == QUIRE_AT_FIXED));
                 struct quire_outcome got;
 
-                if (p && p->where == QUIRE_AT_FRAME && (p->shown & access) == access)
+                if (p && p->where == QUIRE_AT_FRAME &&
+                    (quire_page_shown_at(p, s, page) & access) == access)
                         return p;
-                got = quire_resolve(s, page, access, 0);
+                got = quire_resolve(s, page, access | QUIRE_OWN, 0);
                 if (got.verdict == QUIRE_DENY || plain) {
                         *why = got.reason;
                         return NULL;

@@ -2,43 +2,146 @@
  * object.c - objects: where the pages of regions come from.
  *
  * A private region has an anonymous object of its own.  Page i of it lies at
- * address base + i of its one space, for as long as the region is not moved, so
- * that a page finds its mapping without a list; releasing a part of a region
- * leaves the object to the parts that remain.
+ * address base + i of its one space, its home, for as long as the region is not
+ * moved, so that a page finds its mapping without a list; releasing a part of a
+ * region leaves the object to the parts that remain.  An object that grants refer
+ * to has no home (save one that only one region at a time may map), and its
+ * pages stay when a region goes.
  *
- * Does not decide: protections and commitment (the region's).
+ * Does not decide: protections and commitment (the region's); what an object
+ * inherits from its parent (copy.c), and what a pager supplies (pager.c).
  *
- * O1  every record lies in a region that maps the object.
- * O2  refs counts those regions; no object is without.
+ * O1  every record of an object with a home and no grant lies in a region that
+ *     maps it.
+ * O2  refs counts regions, grants, children and calls under way; no object is
+ *     without.
+ * O3  an object's children name it as their parent, and its snapshot is one of them.
  *
  * Lock: the system's.
  */
 #include "core.h"
 
 /* With one reference.  Null: no memory. */
-struct quire_object *quire_object_open(struct quire_system *sys, struct quire_space *home)
+struct quire_object *quire_object_new(struct quire_system *sys, uint64_t count)
 {
         struct quire_object *o = quire_alloc(sys, sizeof(*o));
 
-        must(sys, home && home->system == sys);
-        if (o) {
-                o->system = sys;
-                o->home = home;
-                o->refs = 1;
-                o->number = ++sys->objects;
-        }
+        must_hold(sys);
+        if (!o)
+                return NULL;
+        o->system = sys;
+        o->refs = 1;
+        o->count = count;
+        o->number = ++sys->objects;
+        o->next = sys->all;
+        if (o->next)
+                o->next->prev = o;
+        sys->all = o;
         return o;
 }
 
-/* => the region that let go has cleared its pages */
+/* For one region, and what is cut from it. */
+struct quire_object *quire_object_open_private(struct quire_system *sys, struct quire_space *home)
+{
+        struct quire_object *o = quire_object_new(sys, UINT64_MAX);
+
+        must(sys, home && home->system == sys);
+        if (o)
+                o->home = home;
+        return o;
+}
+
+/* The child has what the parent has, where it has nothing itself. */
+void quire_object_adopt(struct quire_object *parent, struct quire_object *child)
+{
+        must(parent->system, !child->parent && parent != child);
+        child->parent = parent;
+        child->sibling = parent->child;
+        parent->child = child;
+        parent->refs++;
+}
+
+/* The child takes nothing from its parent any more; the reference is the caller's. */
+void quire_object_leave(struct quire_object *child)
+{
+        struct quire_object **link = &child->parent->child;
+
+        while (*link != child)
+                link = &(*link)->sibling;
+        *link = child->sibling;
+        if (child->parent->snapshot == child)
+                child->parent->snapshot = NULL;
+        child->parent = child->sibling = NULL;
+}
+
+/* Storage is promised to so many pages more; false: over the limit. */
+bool quire_object_charge(struct quire_object *o, uint64_t pages)
+{
+        struct quire_counters *c = &o->system->counters;
+        uint64_t limit = quire_charge_limit(o->system);
+
+        must_hold(o->system);
+        if (pages && (c->committed > limit || pages > limit - c->committed))
+                return false;
+        c->committed += pages;
+        o->charged += pages;
+        return true;
+}
+
+void quire_object_refund(struct quire_object *o, uint64_t pages)
+{
+        must(o->system, o->charged >= pages);
+        must(o->system, o->system->counters.committed >= pages);               /* G1 */
+        o->system->counters.committed -= pages;
+        o->charged -= pages;
+}
+
+bool quire_object_zeroes(const struct quire_object *o)
+{
+        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL;
+}
+
+static void free_object(struct quire_object *o)
+{
+        struct quire_system *sys = o->system;
+
+        must(sys, !o->pages.pages && !o->resident && !o->child && !o->parent);
+        quire_object_refund(o, o->charged);
+        if (o->store)
+                sys->mops->store_close(sys->machine, o->store);
+        if (o->next)
+                o->next->prev = o->prev;
+        if (o->prev)
+                o->prev->next = o->next;
+        else
+                sys->all = o->next;
+        if (o->pager && o->pager->closed) {
+                o->next = sys->done;         /* quire_leave() tells it */
+                sys->done = o;
+        } else {
+                quire_free(sys, o, sizeof(*o));
+        }
+}
+
+/* => a region that let go has forgotten its pages, and a private one cleared them */
 void quire_object_drop(struct quire_object *o)
 {
-        must_hold(o->system);
-        must(o->system, o->refs > 0);                                          /* O2 */
-        if (--o->refs)
-                return;
-        must(o->system, !o->pages.pages);
-        quire_free(o->system, o, sizeof(*o));
+        while (o) {
+                struct quire_object *parent = o->parent;
+
+                must_hold(o->system);
+                must(o->system, o->refs > 0);                                  /* O2 */
+                if (--o->refs) {
+                        quire_object_merge(o);
+                        return;
+                }
+                if (o->pages.pages)
+                        quire_object_clear(o, 0, UINT64_MAX, false);
+                if (parent)
+                        quire_object_leave(o);
+                free_object(o);
+                o = parent;                  /* one that was dropped with the child */
+        }
 }
 
 struct quire_page *quire_object_page(struct quire_object *o, uint64_t index)
@@ -60,7 +163,8 @@ struct quire_page *quire_object_page(struct quire_object *o, uint64_t index)
         return p;
 }
 
-/* The shown pages of the range vanish in one call, from the first to the last. */
+/* The pages of the range that are shown at home vanish in one call, from the first
+ * to the last. */
 static void drop_shown(struct quire_object *o, uint64_t first, uint64_t count)
 {
         struct quire_system *sys = o->system;
@@ -69,7 +173,7 @@ static void drop_shown(struct quire_object *o, uint64_t first, uint64_t count)
 
         for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
              p = quire_radix_next(&o->pages, p->index + 1)) {
-                if (!p->shown)
+                if (!p->shown || p->sights)
                         continue;
                 must(sys, p->object == o && p->where == QUIRE_AT_FRAME);       /* P2 */
                 if (!high)
@@ -81,21 +185,82 @@ static void drop_shown(struct quire_object *o, uint64_t first, uint64_t count)
                 sys->mops->drop(o->home->mspace, (o->base + low) << sys->shift, high - low);
 }
 
-/* Discard the contents of the range; written marks stay if asked.
- * => no page of it is coming */
+/* What a part of an object holds may be wanted by its snapshot, and what it
+ * inherits may have to be hidden: records for both, made before anything changes. */
+enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_object *s = o->snapshot;
+        struct quire_page *p;
+
+        for (p = s ? quire_radix_next(&o->pages, first) : NULL; p && p->index - first < count;
+             p = quire_radix_next(&o->pages, p->index + 1))
+                if (quire_page_has(p) && !quire_object_free_to_change(o, p->index) &&
+                    !quire_object_page(s, p->index))
+                        return QUIRE_NO_MEMORY;
+        for (const struct quire_object *from = o->parent; from; from = from->parent)
+                for (p = quire_radix_next(&from->pages, first); p && p->index - first < count;
+                     p = quire_radix_next(&from->pages, p->index + 1))
+                        if (quire_page_has(p) && !quire_object_page(o, p->index))
+                                return QUIRE_NO_MEMORY;
+        return QUIRE_OK;
+}
+
+/* The snapshot takes the contents; its record for them comes here, empty. */
+static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s)
+{
+        struct quire_object *o = p->object;
+        struct quire_system *sys = o->system;
+        struct quire_page *empty = quire_radix_find(&s->pages, p->index);
+        uint8_t marks = (p->flags ^ empty->flags) & QUIRE_PAGE_IS_WRITTEN;
+
+        must(sys, !quire_page_has(empty) && p->where != QUIRE_AT_COMING);
+        quire_page_let_go(p);
+        quire_page_hide_for_good(sys, &p, 1);
+        if (p->where == QUIRE_AT_FRAME)
+                quire_count_resident(p, -1);
+        empty->object = o;
+        quire_radix_replace(sys, &o->pages, empty);
+        p->object = s;
+        quire_radix_replace(sys, &s->pages, p);
+        p->flags ^= marks;
+        empty->flags ^= marks;
+        if (p->where == QUIRE_AT_FRAME)
+                quire_count_resident(p, 1);
+        return empty;
+}
+
+/* A record that was planned: nothing of the parent's shows through any more. */
+static void hide_parent(struct quire_page *p)
+{
+        if (quire_page_has(p) || !p->object->parent)
+                return;
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
+        p->where = QUIRE_AT_SLOT;
+}
+
+/*
+ * Discard the contents of the range; written marks stay if asked, and then the
+ * range reads as zeroes: nothing is inherited there.
+ * => no page of it is coming; unless all of the object goes, it was planned
+ */
 void quire_object_clear(struct quire_object *o, uint64_t first, uint64_t count,
                         bool keep_marks)
 {
+        struct quire_object *s = o->refs ? o->snapshot : NULL;
         struct quire_page *p, *after;
 
         must_hold(o->system);
         must(o->system, count > 0);
-        drop_shown(o, first, count);
+        if (!s)
+                drop_shown(o, first, count);
         for (p = quire_radix_next(&o->pages, first); p && p->index - first < count; p = after) {
                 after = quire_radix_next(&o->pages, p->index + 1);
-                if (keep_marks && (p->flags & QUIRE_PAGE_IS_WRITTEN))
-                        quire_page_empty(p);
-                else
+                if (s && quire_page_has(p) && !quire_object_free_to_change(o, p->index))
+                        p = hand_down(p, s);
+                quire_page_empty(p);
+                if (keep_marks)
+                        hide_parent(p);
+                if (!quire_page_has(p) && !(keep_marks && p->flags & QUIRE_PAGE_IS_WRITTEN))
                         quire_page_free(p);
         }
 }
@@ -110,7 +275,7 @@ bool quire_object_settled(struct quire_object *o, uint64_t first, uint64_t count
                 return true;
         for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
              p = quire_radix_next(&o->pages, p->index + 1))
-                if (p->where == QUIRE_AT_COMING)
+                if (p->where == QUIRE_AT_COMING && p->queue != QUIRE_Q_LATE)
                         return false;
         return true;
 }
@@ -144,6 +309,8 @@ enum quire_status quire_object_carry(struct quire_object *from, uint64_t first,
         while ((p = quire_radix_next(&from->pages, first)) && p->index - first < count) {
                 quire_radix_remove(from->system, &from->pages, p->index);
                 p->object = to;
+                from->resident -= p->where == QUIRE_AT_FRAME;
+                to->resident += p->where == QUIRE_AT_FRAME;
         }
         return QUIRE_OK;
 }

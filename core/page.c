@@ -14,12 +14,14 @@
  * does not show them.  That is how use is observed where the processor notes
  * nothing, and what a protection without access means.
  *
- * P1  FRAME and COMING have a frame, the others have none.
- * P2  shown implies FRAME; shown with W implies dirty.
- * P3  clean in a FRAME: .slot still holds the contents (NONE: zeroes).
+ * P1  FRAME, COMING and FIXED have a frame, the others have none.
+ * P2  shown implies FRAME or FIXED; shown with W implies dirty.
+ * P3  clean in a FRAME: .slot still holds the contents (NONE: as if there were no
+ *     record: zeroes, or the pager has them).
  * P4  in a policy's queue or Q_HELD if and only if FRAME; Q_TIER if and only if
  *     SLOT in the tier.
  * P5  held or locked pages are in Q_HELD.
+ * P6  OWED: the object has a pager, which has other contents than the page.
  *
  * Lock: the system's.
  */
@@ -27,25 +29,30 @@
 
 uint64_t quire_page_va(const struct quire_page *p)
 {
-        return p->object->base + p->index;
+        return p->object->home ? p->object->base + p->index : 0;
 }
 
 struct quire_region *quire_page_region(const struct quire_page *p)
 {
-        return quire_region_find(p->object->home, quire_page_va(p));
+        struct quire_region *r = NULL;
+
+        if (p->object->home)
+                r = quire_region_find(p->object->home, quire_page_va(p));
+        return r && r->object == p->object ? r : NULL;
 }
 
-/* A frame within the budget.  NO_MEMORY: reclaim first. */
-enum quire_status quire_frame_get(struct quire_system *sys, enum quire_fill fill,
+/* A frame for a page of the object, within the budget.  NO_MEMORY: reclaim first. */
+enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum quire_fill fill,
                                   quire_frame *out)
 {
+        struct quire_system *sys = o->system;
         enum quire_status st;
 
         must_hold(sys);
         must(sys, sys->taken <= sys->budget);                                  /* Y2 */
         if (sys->taken + sys->headroom >= sys->budget)
                 return QUIRE_NO_MEMORY;
-        st = sys->mops->frame_alloc(sys->machine, NULL, 0, fill, out);
+        st = sys->mops->frame_alloc(sys->machine, o->store, index, fill, out);
         if (st != QUIRE_OK)
                 return QUIRE_NO_MEMORY;
         must(sys, *out != QUIRE_NO_FRAME);
@@ -70,6 +77,74 @@ bool quire_page_wanted(const struct quire_page *p)
         return p->holds || (p->flags & QUIRE_PAGE_IS_LOCKED);
 }
 
+/* Locks and holds are gone, as its address is. */
+void quire_page_let_go(struct quire_page *p)
+{
+        struct quire_system *sys = p->object->system;
+
+        if (!quire_page_wanted(p))
+                return;
+        must(sys, p->queue == QUIRE_Q_HELD && sys->locked > 0);                /* P5 */
+        p->holds = 0;
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
+        sys->locked--;
+        quire_queue_remove(sys, p);
+        sys->policy->insert(sys, p);
+}
+
+/* The page has contents in a frame now, hidden. */
+void quire_page_settle(struct quire_page *p, quire_frame f, bool dirty, bool ahead)
+{
+        struct quire_system *sys = p->object->system;
+
+        must_hold(sys);
+        must(sys, p->queue == QUIRE_Q_NONE && !quire_page_wanted(p));
+        must(sys, f != QUIRE_NO_FRAME && p->where != QUIRE_AT_FRAME);
+        must(sys, !dirty || p->slot.kind == QUIRE_SLOT_NONE);                  /* P3 */
+        must(sys, !p->shown && !p->sights);
+        p->frame = f;
+        p->where = QUIRE_AT_FRAME;
+        p->flags &= QUIRE_PAGE_IS_WRITTEN | QUIRE_PAGE_IS_DENSE | QUIRE_PAGE_IS_OWED;
+        if (dirty)
+                p->flags |= QUIRE_PAGE_IS_DIRTY;
+        if (p->evicted && (uint32_t)sys->eviction_clock - p->evicted < 2 * sys->budget)
+                p->flags |= QUIRE_PAGE_IS_BACK;
+        if (ahead)
+                p->flags |= QUIRE_PAGE_IS_AHEAD;
+        quire_count_resident(p, 1);
+        sys->policy->insert(sys, p);
+}
+
+/* A write is coming: the slot's copy will not do any more, and neither will its
+ * pager's.  False: nobody can promise it storage. */
+bool quire_page_make_dirty(struct quire_page *p)
+{
+        struct quire_object *o = p->object;
+
+        must(o->system, p->where == QUIRE_AT_FRAME);
+        if (p->flags & QUIRE_PAGE_IS_DIRTY)
+                return true;
+        if (o->pager && !(p->flags & QUIRE_PAGE_IS_OWED)) {
+                if (!o->pager->evicts && !quire_object_charge(o, 1))
+                        return false;
+                p->flags |= QUIRE_PAGE_IS_OWED;
+        }
+        quire_store_free(o->system, p);
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_DENSE;
+        p->flags |= QUIRE_PAGE_IS_DIRTY;
+        return true;
+}
+
+/* Its pager has the contents now, or they are gone. */
+void quire_page_unowe(struct quire_page *p)
+{
+        if (!(p->flags & QUIRE_PAGE_IS_OWED))
+                return;
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_OWED;
+        if (!p->object->pager->evicts)
+                quire_object_refund(p->object, 1);
+}
+
 /* The contents are gone; the record stays.  => not COMING */
 void quire_page_empty(struct quire_page *p)
 {
@@ -80,11 +155,10 @@ void quire_page_empty(struct quire_page *p)
         must(sys, !p->shown || p->where == QUIRE_AT_FRAME);                    /* P2 */
         if (p->queue != QUIRE_Q_NONE)
                 quire_queue_remove(sys, p);
+        quire_page_unowe(p);
         quire_store_free(sys, p);
+        quire_page_drop(p);
         if (p->where == QUIRE_AT_FRAME) {
-                if (p->shown)
-                        sys->mops->drop(p->object->home->mspace,
-                                        quire_page_va(p) << sys->shift, 1);
                 quire_frame_put(sys, p->frame);
                 quire_count_resident(p, -1);
         }
@@ -94,7 +168,6 @@ void quire_page_empty(struct quire_page *p)
         }
         p->holds = 0;
         p->frame = QUIRE_NO_FRAME;
-        p->shown = 0;
         p->where = QUIRE_AT_NONE;
         p->flags &= QUIRE_PAGE_IS_WRITTEN;
 }
@@ -117,105 +190,22 @@ unsigned quire_attr_access(uint32_t attr)
         return access ? access | QUIRE_R : 0;
 }
 
-/* The most that can be shown of the page without missing a first write. */
+/* The most that can be shown of the page in the region without missing a first write. */
 unsigned quire_page_best_access(const struct quire_region *r, const struct quire_page *p,
                                 uint32_t attr)
 {
         unsigned access = quire_attr_access(attr);
 
-        if (!(attr & QUIRE_ATTR_COMMITTED) || (attr & QUIRE_ATTR_GUARD))
+        if (!(attr & QUIRE_ATTR_COMMITTED) || (attr & QUIRE_ATTR_GUARD) || r->revoked)
                 return 0;
-        if (!(p->flags & QUIRE_PAGE_IS_DIRTY) ||
-            (r->watched && !(p->flags & QUIRE_PAGE_IS_WRITTEN)))
+        if (p->where == QUIRE_AT_FIXED && p->object == r->object)
+                return access;
+        if (!(p->flags & QUIRE_PAGE_IS_DIRTY) || p->object != r->object ||
+            !quire_object_free_to_change(p->object, p->index) ||
+            ((r->watched || p->object->flags & QUIRE_EPOCHS) &&
+             !(p->flags & QUIRE_PAGE_IS_WRITTEN)))
                 access &= ~(unsigned)QUIRE_W;
         return access;
-}
-
-/* Show a run of hidden pages.  => FRAME, consecutive; W only if all are dirty */
-enum quire_status quire_page_show(struct quire_page **pages, unsigned count, unsigned access)
-{
-        struct quire_page *p = pages[0];
-        struct quire_system *sys = p->object->system;
-        quire_frame frames[QUIRE_RUN_MAX];
-        enum quire_status st;
-
-        must(sys, count && count <= QUIRE_RUN_MAX && access & QUIRE_R);
-        for (unsigned i = 0; i < count; i++) {
-                must(sys, pages[i]->where == QUIRE_AT_FRAME && !pages[i]->shown);
-                must(sys, pages[i]->index == p->index + i && pages[i]->object == p->object);
-                must(sys, !(access & QUIRE_W) || pages[i]->flags & QUIRE_PAGE_IS_DIRTY); /* P2 */
-                frames[i] = pages[i]->frame;
-        }
-        st = sys->mops->enter(p->object->home->mspace, quire_page_va(p) << sys->shift, count,
-                              frames, access);
-        for (unsigned i = 0; st == QUIRE_OK && i < count; i++)
-                pages[i]->shown = (uint8_t)access;
-        return st;
-}
-
-static bool comes_before(const struct quire_page *a, const struct quire_page *b)
-{
-        uint64_t x = a->object->number, y = b->object->number;
-
-        return x != y ? x < y : a->index < b->index;
-}
-
-/* By object and index: batches are small and nearly sorted, so by insertion. */
-void quire_page_sort(struct quire_page **pages, unsigned count)
-{
-        for (unsigned i = 1; i < count; i++) {
-                struct quire_page *p = pages[i];
-                unsigned k = i;
-
-                for (; k && comes_before(p, pages[k - 1]); k--)
-                        pages[k] = pages[k - 1];
-                pages[k] = p;
-        }
-}
-
-static unsigned run_length(struct quire_page **pages, unsigned count)
-{
-        unsigned n = 1;
-
-        while (n < count && n < QUIRE_RUN_MAX && pages[n]->shown &&
-               pages[n]->object == pages[0]->object && pages[n]->index == pages[0]->index + n)
-                n++;
-        return n;
-}
-
-static void hide_run(struct quire_system *sys, struct quire_page **pages, unsigned count)
-{
-        quire_frame frames[QUIRE_RUN_MAX] = { QUIRE_NO_FRAME };
-        enum quire_status st;
-
-        must(sys, count && count <= QUIRE_RUN_MAX);
-        for (unsigned i = 0; i < count; i++) {
-                must(sys, pages[i]->shown && pages[i]->frame != QUIRE_NO_FRAME);
-                frames[i] = pages[i]->frame;
-        }
-        st = sys->mops->take(pages[0]->object->home->mspace,
-                             quire_page_va(pages[0]) << sys->shift, count, frames);
-        for (unsigned i = 0; st == QUIRE_OK && i < count; i++)
-                pages[i]->shown = 0;
-        for (unsigned i = 0; st != QUIRE_OK && count > 1 && i < count; i++)
-                hide_run(sys, &pages[i], 1);
-}
-
-/* Stop showing the pages, in runs of neighbours; sorts the array.  A page that
- * the machine could not take stays shown. */
-void quire_page_hide_all(struct quire_system *sys, struct quire_page **pages, unsigned count)
-{
-        must_hold(sys);
-        quire_page_sort(pages, count);
-        for (unsigned i = 0; i < count;) {
-                unsigned n = 1;
-
-                if (pages[i]->shown) {
-                        n = run_length(&pages[i], count - i);
-                        hide_run(sys, &pages[i], n);
-                }
-                i += n;
-        }
 }
 
 static void check_queue(struct quire_system *sys, const struct quire_page *p)
@@ -227,29 +217,46 @@ static void check_queue(struct quire_system *sys, const struct quire_page *p)
         must(sys, (p->queue == QUIRE_Q_TIER) ==
                   (p->where == QUIRE_AT_SLOT && p->slot.kind == QUIRE_SLOT_TIER)); /* P4 */
         must(sys, (p->queue == QUIRE_Q_HELD) == quire_page_wanted(p));         /* P5 */
-        must(sys, p->queue != QUIRE_Q_COOL || !p->shown);
+        must(sys, p->queue != QUIRE_Q_COOL || !quire_page_seen(p));
+        must(sys, p->queue != QUIRE_Q_LATE || p->where == QUIRE_AT_COMING);
+}
+
+/* What its home shows.  => at home in the region */
+static void check_home(struct quire_system *sys, const struct quire_page *p)
+{
+        const struct quire_region *r = quire_page_region(p);
+        unsigned best;
+
+        must(sys, r || (p->object->grants && !p->shown) || !p->object->regions);    /* O1 */
+        if (!r)
+                return;
+        best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));
+        must(sys, !p->shown || !((p->shown ^ best) & ~(unsigned)QUIRE_W));
+        must(sys, !(p->shown & QUIRE_W) || best & QUIRE_W);                    /* C1 */
+        must(sys, p->object->system == sys && p->object->home == r->space);
 }
 
 void quire_page_check(struct quire_system *sys, const struct quire_page *p)
 {
-        bool framed = p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_COMING;
-        const struct quire_region *r = quire_page_region(p);
-        unsigned best;
+        bool framed = p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_COMING ||
+                      p->where == QUIRE_AT_FIXED;
 
-        must(sys, r && r->object == p->object);                                /* O1 */
-        best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));
+        if (p->object->home)
+                check_home(sys, p);
+        must(sys, p->object->home || !p->shown);
         must(sys, framed == (p->frame != QUIRE_NO_FRAME));                     /* P1 */
-        must(sys, !p->shown || p->where == QUIRE_AT_FRAME);                    /* P2 */
+        must(sys, !quire_page_seen(p) || p->where == QUIRE_AT_FRAME ||
+                  p->where == QUIRE_AT_FIXED);                                 /* P2 */
         must(sys, !(p->shown & QUIRE_W) || (p->flags & QUIRE_PAGE_IS_DIRTY));  /* P2 */
         must(sys, !(p->flags & QUIRE_PAGE_IS_DIRTY) ||
                   (p->where == QUIRE_AT_FRAME && p->slot.kind == QUIRE_SLOT_NONE)); /* P3 */
         must(sys, p->where != QUIRE_AT_SLOT || p->slot.kind != QUIRE_SLOT_NONE);    /* P3 */
         must(sys, p->where != QUIRE_AT_NONE || p->slot.kind == QUIRE_SLOT_NONE);
-        must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind == QUIRE_SLOT_NONE ||
-                  p->slot.kind == QUIRE_SLOT_FILE || p->slot.kind == QUIRE_SLOT_FILL);
-        must(sys, !p->shown || !((p->shown ^ best) & ~(unsigned)QUIRE_W));
-        must(sys, p->object->system == sys && p->object->home == r->space);
+        must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind != QUIRE_SLOT_TIER);
+        must(sys, p->slot.kind != QUIRE_SLOT_HOME || (p->object->pager && p->slot.buffer));
+        must(sys, !(p->flags & QUIRE_PAGE_IS_OWED) || p->object->pager);
         must(sys, p->slot.buffer <= sys->buffer_count);
         must(sys, !p->slot.copied || (p->slot.kind == QUIRE_SLOT_TIER && !p->slot.buffer));
         check_queue(sys, p);
+        quire_sights_check(sys, p);
 }

@@ -69,8 +69,10 @@ static bool cool_some(struct quire_system *sys, uint64_t want)
         }
         quire_page_hide_all(sys, batch, n);
         for (unsigned i = 0; i < n; i++) {
-                quire_queue_push(sys, order[i], order[i]->shown ? QUIRE_Q_HOT : QUIRE_Q_COOL);
-                cooled += !order[i]->shown;
+                bool seen = quire_page_seen(order[i]);
+
+                quire_queue_push(sys, order[i], seen ? QUIRE_Q_HOT : QUIRE_Q_COOL);
+                cooled += !seen;
         }
         return cooled;
 }

@@ -39,6 +39,13 @@ static void describe_region(const struct quire_region *r, uint64_t page, struct 
         out->access = p.attr & QUIRE_ATTR_ACCESS;
         out->mark = (uint8_t)((p.attr & QUIRE_ATTR_MARK) >> QUIRE_ATTR_MARK_SHIFT);
         out->tag = r->tag;
+        out->attributes = r->attributes;
+        out->rights = r->rights;
+        out->mapped = r->grant;
+        out->copy = r->copy;
+        out->revoked = r->revoked;
+        out->object = r->grant ? r->grant->object->number : 0;
+        out->offset = r->grant ? r->object_first << shift : 0;
 }
 
 enum quire_status quire_region_query(struct quire_space *s, uint64_t va, struct quire_info *out)
@@ -68,25 +75,44 @@ static uint8_t describe_page(const struct quire_page *p)
         static const uint8_t states[] = {
                 [QUIRE_AT_NONE] = QUIRE_PAGE_NONE, [QUIRE_AT_FRAME] = QUIRE_PAGE_PRESENT,
                 [QUIRE_AT_COMING] = QUIRE_PAGE_COMING, [QUIRE_AT_SLOT] = QUIRE_PAGE_STORED,
-                [QUIRE_AT_LOST] = QUIRE_PAGE_BROKEN,
+                [QUIRE_AT_LOST] = QUIRE_PAGE_BROKEN, [QUIRE_AT_FIXED] = QUIRE_PAGE_PRESENT,
         };
         unsigned flags = 0;
 
         must(p->object->system, p->where < sizeof(states));
         if (quire_page_wanted(p))
                 flags |= QUIRE_PAGE_LOCKED;
-        if (p->flags & QUIRE_PAGE_IS_DIRTY)
+        if (p->flags & (QUIRE_PAGE_IS_DIRTY | QUIRE_PAGE_IS_OWED))
                 flags |= QUIRE_PAGE_DIRTY;
         if (p->flags & QUIRE_PAGE_IS_WRITTEN)
                 flags |= QUIRE_PAGE_WRITTEN;
         return (uint8_t)(states[p->where] | flags << 4);
 }
 
+/* Pages of one object, where nobody nearer to the region has contents. */
+static void map_object(const struct quire_span *span, const struct quire_object *o, uint8_t *out)
+{
+        bool own = o == span->region->object, copy = own && o->parent;
+        struct quire_page *p;
+
+        for (p = quire_radix_next(&o->pages, span->index);
+             p && p->index - span->index < span->count;
+             p = quire_radix_next(&o->pages, p->index + 1)) {
+                uint8_t *at = &out[p->index - span->index];
+
+                if (!own && !quire_page_has(p))
+                        continue;
+                if (!(*at & 15))
+                        *at |= describe_page(p);
+                if (copy && quire_page_has(p))
+                        *at |= QUIRE_PAGE_COPIED << 4;
+        }
+}
+
 enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t bytes,
                                  uint8_t *out)
 {
         struct quire_span span;
-        struct quire_page *p;
         enum quire_status st;
 
         if (!s || !out)
@@ -95,11 +121,8 @@ enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t by
         st = quire_span_find(s, va, bytes, &span);
         if (st == QUIRE_OK) {
                 memset(out, 0, span.count);
-                for (p = span.region->object ?
-                         quire_radix_next(&span.region->object->pages, span.index) : NULL;
-                     p && p->index - span.index < span.count;
-                     p = quire_radix_next(&span.region->object->pages, p->index + 1))
-                        out[p->index - span.index] = describe_page(p);
+                for (const struct quire_object *o = span.region->object; o; o = o->parent)
+                        map_object(&span, o, out);
         }
         quire_leave(s->system);
         return st;

@@ -148,20 +148,35 @@ enum quire_status quire_radix_insert(struct quire_system *sys, struct quire_radi
         return QUIRE_OK;
 }
 
-/* => a record has this index */
-void quire_radix_remove(struct quire_system *sys, struct quire_radix *x, uint64_t index)
+/* The place of a record in its node.  => a record has this index */
+static struct node *leaf_of(struct quire_system *sys, const struct quire_radix *x, uint64_t index)
 {
         struct node *n = x->root;
 
-        must_hold(sys);
         must(sys, covers(x, index) && x->pages > 0);                           /* R2 */
         for (unsigned level = x->height; level-- > 1;) {
                 must(sys, n->used >> place_of(index, level) & 1);
                 n = n->place[place_of(index, level)];
         }
         must(sys, n->place[place_of(index, 0)]);
+        return n;
+}
+
+/* => a record has this index */
+void quire_radix_remove(struct quire_system *sys, struct quire_radix *x, uint64_t index)
+{
+        struct node *n = leaf_of(sys, x, index);
+
+        must_hold(sys);
         n->place[place_of(index, 0)] = NULL;
         n->used &= ~((uint64_t)1 << place_of(index, 0));
         x->pages--;
         prune(sys, x, index);
+}
+
+/* => a record has the page's index */
+void quire_radix_replace(struct quire_system *sys, struct quire_radix *x, struct quire_page *page)
+{
+        must_hold(sys);
+        leaf_of(sys, x, page->index)->place[place_of(page->index, 0)] = page;
 }

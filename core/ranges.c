@@ -50,6 +50,26 @@ void quire_ranges_close(struct quire_system *sys, struct quire_ranges *r)
         r->runs.root = NULL;
 }
 
+/* => to is not open.  NO_MEMORY: it is open, and empty. */
+enum quire_status quire_ranges_copy(struct quire_system *sys, const struct quire_ranges *from,
+                                    struct quire_ranges *to)
+{
+        quire_ranges_open(to, from->first, from->count, from->uniform);
+        for (struct quire_node *n = quire_tree_first(&from->runs); n; n = quire_tree_next(n)) {
+                struct quire_run *run = quire_alloc(sys, sizeof(*run));
+
+                if (!run) {
+                        quire_ranges_close(sys, to);
+                        return QUIRE_NO_MEMORY;
+                }
+                run->node.key = n->key;
+                run->count = run_of(n)->count;
+                run->attr = run_of(n)->attr;
+                quire_tree_insert(&to->runs, &run->node);
+        }
+        return QUIRE_OK;
+}
+
 /* The run that holds the page.  => the page is inside */
 struct quire_piece quire_ranges_at(const struct quire_ranges *r, uint64_t page)
 {

@@ -55,17 +55,26 @@ void quire_queue_remove(struct quire_system *sys, struct quire_page *p)
         p->queue = QUIRE_Q_NONE;
 }
 
-/* Did the processor note a use since the last time? */
-bool quire_policy_used(struct quire_system *sys, struct quire_page *p)
+static bool was_referenced(struct quire_system *sys, struct quire_space *s, uint64_t va)
 {
         uint8_t bits = 0;
 
-        if (!p->shown || !sys->can->notes_referenced || !sys->mops->harvest)
+        return sys->mops->harvest(s->mspace, va << sys->shift, 1, &bits) == QUIRE_OK &&
+               bits & QUIRE_REFERENCED;
+}
+
+/* Did the processor note a use since the last time, wherever the page is shown? */
+bool quire_policy_used(struct quire_system *sys, struct quire_page *p)
+{
+        bool used = false;
+
+        if (!sys->can->notes_referenced || !sys->mops->harvest)
                 return false;
-        if (sys->mops->harvest(p->object->home->mspace, quire_page_va(p) << sys->shift, 1,
-                               &bits) != QUIRE_OK)
-                return false;
-        return bits & QUIRE_REFERENCED;
+        if (p->shown)
+                used = was_referenced(sys, p->object->home, quire_page_va(p));
+        for (const struct quire_sight *s = p->sights; s; s = s->next)
+                used |= was_referenced(sys, s->space, s->va);
+        return used;
 }
 
 const char *const quire_policy_names[] = { "2q", "clock", "lru", NULL };
@@ -91,13 +100,13 @@ const struct quire_policy *quire_policy_named(const char *name)
 /* Contents are where .slot says; the frame is free. */
 static void leave_frame(struct quire_system *sys, struct quire_page *p)
 {
-        must(sys, p->where == QUIRE_AT_FRAME && !p->shown);
+        must(sys, p->where == QUIRE_AT_FRAME && !quire_page_seen(p));
         must(sys, p->slot.kind == QUIRE_SLOT_TIER || p->queue == QUIRE_Q_NONE);
         quire_frame_put(sys, p->frame);
         quire_count_resident(p, -1);
         p->frame = QUIRE_NO_FRAME;
         p->evicted = (uint32_t)++sys->eviction_clock;
-        p->flags &= QUIRE_PAGE_IS_WRITTEN | QUIRE_PAGE_IS_DENSE;
+        p->flags &= QUIRE_PAGE_IS_WRITTEN | QUIRE_PAGE_IS_DENSE | QUIRE_PAGE_IS_OWED;
         p->where = p->slot.kind == QUIRE_SLOT_NONE ? QUIRE_AT_NONE : QUIRE_AT_SLOT;
         sys->counters.evicted++;
         quire_note(sys, QUIRE_EV_EVICT, quire_page_va(p), 1, p->slot.kind);

@@ -19,6 +19,10 @@ void quire_span_clear(struct quire_span *, bool keep_marks);
 uint64_t quire_region_va(const struct quire_region *, uint64_t index);    /* bytes */
 enum quire_status quire_place_claim(struct quire_space *, const struct quire_request *,
                                     uint64_t *first);
+struct quire_request quire_region_request(const struct quire_region *, uint64_t count);
+void quire_region_apply_reserve(struct quire_region *, uint64_t first);
+void quire_region_free(struct quire_region *);
 void quire_region_apply_release(struct quire_region *);
+void quire_region_apply_revoke(struct quire_region *);
 
 #endif

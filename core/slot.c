@@ -5,14 +5,14 @@
  * bit a slot, and a checksum a slot that is compared at every read.  Slots are
  * handed out in runs, next fit, so that pages that leave together lie together.
  *
- * After a fork the child may still read what the parent frees: while keep_late
- * is set, freed slots stay taken and are marked late.
+ * After a fork the child may still read what the parent frees: slots that were
+ * taken then are marked kept, and stay taken, marked late, when they are freed.
  *
  * Does not decide: which page goes where (store.c).
  *
  * F1  a chunk's free count is the number of its clear bits.
  * F2  a file's used count is the sum of its chunks'.
- * F3  late slots are used.
+ * F3  late slots are kept, and kept ones are used.
  *
  * Lock: the system's.
  */
@@ -213,7 +213,7 @@ void quire_slot_free(struct quire_system *sys, unsigned file, uint64_t number)
         must(sys, !bit_of(chunk_of(f, number)->late, number));
         if (f->frozen)
                 return;
-        if (sys->keep_late)
+        if (bit_of(chunk_of(f, number)->kept, number))
                 set_bit(chunk_of(f, number)->late, number, true);
         else
                 clear_slot(f, number);
@@ -277,11 +277,25 @@ enum quire_status quire_pagefile_add(struct quire_system *sys, unsigned file, ui
         return QUIRE_OK;
 }
 
+/* A child that is about to be made may read every slot that is taken now. */
+void quire_slots_keep(struct quire_system *sys)
+{
+        must_hold(sys);
+        for (unsigned i = 0; sys->keep_late && i < sys->file_count; i++) {
+                struct quire_file *f = &sys->files[i];
+
+                for (uint64_t c = 0; c < f->chunks; c++)
+                        memcpy(f->chunk[c]->kept, f->chunk[c]->used, sizeof(f->chunk[c]->kept));
+        }
+}
+
 static void free_late(struct quire_file *f)
 {
-        for (uint64_t n = 0; n < f->chunks * QUIRE_CHUNK_SLOTS; n++)
+        for (uint64_t n = 0; n < f->chunks * QUIRE_CHUNK_SLOTS; n++) {
+                set_bit(chunk_of(f, n)->kept, n, false);
                 if (bit_of(chunk_of(f, n)->late, n))
                         clear_slot(f, n);
+        }
 }
 
 void quire_pagefile_keep(struct quire_system *sys, bool keep)
@@ -320,7 +334,8 @@ static uint64_t check_chunk(struct quire_system *sys, const struct quire_slot_ch
 
         for (unsigned i = 0; i < QUIRE_CHUNK_SLOTS / 64; i++) {
                 used += bits_in(c->used[i]);
-                must(sys, !(c->late[i] & ~c->used[i]));                        /* F3 */
+                must(sys, !(c->late[i] & ~c->kept[i]));                        /* F3 */
+                must(sys, !(c->kept[i] & ~c->used[i]));                        /* F3 */
         }
         must(sys, c->free == QUIRE_CHUNK_SLOTS - used);                        /* F1 */
         return used;

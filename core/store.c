@@ -4,6 +4,8 @@
  *      FILL    a page of one repeated word: the word, no storage
  *      TIER    compressed, in memory (tier.c)
  *      FILE    a slot of a pagefile (slot.c), through a write buffer
+ *      HOME    a write buffer that the object's pager takes (pager.c); then the
+ *              pager has the contents, and no slot does
  *
  * A page that was read from a pagefile and comes and goes often is kept in the
  * tier besides its slot; such a copy can be dropped without a transfer.
@@ -12,7 +14,8 @@
  * a page is in a buffer its frame is free, and it is read back from the buffer
  * until the transfer is done: nobody ever waits for a write of the page he
  * wants.  A transfer that fails leaves the contents in the buffer, which then
- * looks for other slots (STUCK while there are none): nothing is lost.
+ * looks for other slots (STUCK while there are none): nothing is lost.  What a pager
+ * did not take goes to a pagefile, and stays owed.
  *
  *      FREE -> OPEN -> FULL -> GOING -> FREE
  *                        ^       |  failed
@@ -22,6 +25,7 @@
  *
  * B1  page[i] of a buffer that is not FREE names its buffer in .slot.buffer.
  * B2  live counts them; .going counts buffers FULL or GOING.
+ * B3  no two buffers hold the same page of an object for its pager.
  *
  * Lock: the system's, dropped around transfers.
  */
@@ -95,6 +99,15 @@ static struct quire_buffer *buffer_in(struct quire_system *sys, enum quire_buffe
         return NULL;
 }
 
+/* The buffer that is being filled for the object's pager; null: for a pagefile. */
+static struct quire_buffer *open_for(struct quire_system *sys, const struct quire_object *o)
+{
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].state == QUIRE_BUF_OPEN && sys->buffers[i].object == o)
+                        return &sys->buffers[i];
+        return NULL;
+}
+
 static void say_full(struct quire_system *sys)
 {
         if (!sys->storage_full && sys->file_count)
@@ -143,7 +156,7 @@ static bool free_copies(struct quire_system *sys)
 
 static struct quire_buffer *open_buffer(struct quire_system *sys)
 {
-        struct quire_buffer *b = buffer_in(sys, QUIRE_BUF_OPEN);
+        struct quire_buffer *b = open_for(sys, NULL);
 
         if (b)
                 return b;
@@ -171,23 +184,25 @@ static void close_if_full(struct quire_system *sys, struct quire_buffer *b)
         sys->going++;
 }
 
+/* The buffer's next place is the page's. */
+static void *add_page(struct quire_system *sys, struct quire_buffer *b, struct quire_page *p)
+{
+        unsigned i = b->io.count++;
+
+        must(sys, b->state == QUIRE_BUF_OPEN && i < b->room && b->room <= sys->buffer_pages);
+        must(sys, !p->slot.buffer);
+        b->page[i] = p;
+        b->io.page[i] = buffer_page(sys, b, i);
+        b->live++;
+        return b->io.page[i];
+}
+
 /* Next place of the open buffer, for this page; null: none just now. */
 static void *add_to_buffer(struct quire_system *sys, struct quire_page *p,
                            struct quire_buffer **which)
 {
-        struct quire_buffer *b = open_buffer(sys);
-        unsigned i;
-
-        if (!b)
-                return NULL;
-        must(sys, b->io.count < b->room && b->room <= sys->buffer_pages);
-        must(sys, !p->slot.buffer);
-        i = b->io.count++;
-        b->page[i] = p;
-        b->io.page[i] = buffer_page(sys, b, i);
-        b->live++;
-        *which = b;
-        return b->io.page[i];
+        *which = open_buffer(sys);
+        return *which ? add_page(sys, *which, p) : NULL;
 }
 
 static uint32_t buffer_number(struct quire_system *sys, struct quire_buffer *b)
@@ -311,6 +326,76 @@ static bool put_in_file(struct quire_system *sys, struct quire_page *p, const vo
         return true;
 }
 
+/* A buffer that is full, or will not get more. */
+static void shut_buffer(struct quire_system *sys, struct quire_buffer *b)
+{
+        while (!b->object && b->room > b->io.count)
+                quire_slot_free(sys, b->file, b->io.slot + --b->room);
+        b->room = b->io.count;
+        close_if_full(sys, b);
+}
+
+/* Is the page in a buffer already, from a time before?  That must go first. */
+static bool is_going_home(struct quire_system *sys, const struct quire_page *p)
+{
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+
+                if (b->state == QUIRE_BUF_FREE || b->object != p->object ||
+                    p->index - b->io.slot >= b->io.count)
+                        continue;
+                if (b->state == QUIRE_BUF_OPEN)
+                        shut_buffer(sys, b);
+                return true;
+        }
+        return false;
+}
+
+/* The open buffer of the page's object, where the page is the next in it. */
+static struct quire_buffer *open_home(struct quire_system *sys, struct quire_page *p)
+{
+        struct quire_buffer *b = open_for(sys, p->object);
+        unsigned most = p->object->pager->most;
+
+        if (b && b->io.slot + b->io.count == p->index)
+                return b;
+        if (b)
+                shut_buffer(sys, b);
+        b = buffer_in(sys, QUIRE_BUF_FREE);
+        if (!b)
+                return NULL;
+        b->state = QUIRE_BUF_OPEN;
+        b->object = p->object;
+        b->object->refs++;
+        b->io.slot = p->index;
+        b->io.count = b->live = b->failures = 0;
+        b->room = most ? quire_min(most, sys->buffer_pages) : sys->buffer_pages;
+        return b;
+}
+
+/* => .slot is NONE.  The page is clean from now on, its contents in the buffer. */
+bool quire_store_put_home(struct quire_system *sys, struct quire_page *p, const void *contents)
+{
+        struct quire_buffer *b = is_going_home(sys, p) ? NULL : open_home(sys, p);
+
+        must_hold(sys);
+        must(sys, p->flags & QUIRE_PAGE_IS_OWED && p->slot.kind == QUIRE_SLOT_NONE);
+        if (!b)
+                return false;
+        memcpy(add_page(sys, b, p), contents, (size_t)1 << sys->shift);
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_HOME, .buffer = buffer_number(sys, b) };
+        close_if_full(sys, b);
+        return true;
+}
+
+bool quire_store_owes(const struct quire_system *sys, const struct quire_object *o)
+{
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].state != QUIRE_BUF_FREE && sys->buffers[i].object == o)
+                        return true;
+        return false;
+}
+
 /* => .slot is NONE.  Afterwards it holds the contents (NONE: they are zeroes). */
 bool quire_store_put(struct quire_system *sys, struct quire_page *p, const void *contents)
 {
@@ -319,10 +404,13 @@ bool quire_store_put(struct quire_system *sys, struct quire_page *p, const void 
         if (is_fill(contents, (size_t)1 << sys->shift)) {
                 uint64_t fill = *(const uint64_t *)contents;
 
-                if (fill)
+                if (fill || !quire_object_zeroes(p->object))
                         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL, .fill = fill };
                 return true;
         }
+        if (p->flags & QUIRE_PAGE_IS_OWED && p->object->pager->evicts && !p->object->dead &&
+            p->object->pager->write)
+                return quire_store_put_home(sys, p, contents);
         if (make_room_in_tier(sys) && quire_tier_put(sys, p, contents))
                 return true;
         return put_in_file(sys, p, contents);
@@ -416,6 +504,7 @@ static void page_written(struct quire_system *sys, struct quire_buffer *b, unsig
                 quire_slot_free(sys, b->file, b->io.slot + i);
                 return;
         }
+        must(sys, p->slot.kind != QUIRE_SLOT_HOME);
         if (p->slot.kind == QUIRE_SLOT_TIER) {
                 quire_queue_remove(sys, p);
                 quire_tier_free(sys, &p->slot);
@@ -425,6 +514,50 @@ static void page_written(struct quire_system *sys, struct quire_buffer *b, unsig
         }
         must(sys, p->slot.kind == QUIRE_SLOT_FILE && p->slot.number == b->io.slot + i);
         p->slot.buffer = 0;
+}
+
+/* The pager has the buffer's pages. */
+static void buffer_taken(struct quire_system *sys, struct quire_buffer *b)
+{
+        for (unsigned i = 0; i < b->io.count; i++) {
+                struct quire_page *p = b->page[i];
+
+                if (!p)
+                        continue;
+                must(sys, p->slot.kind == QUIRE_SLOT_HOME && p->object == b->object);
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
+                quire_page_unowe(p);
+                if (p->where != QUIRE_AT_SLOT)
+                        continue;
+                p->where = QUIRE_AT_NONE;
+                if (!(p->flags & QUIRE_PAGE_IS_WRITTEN))
+                        quire_page_free(p);
+        }
+}
+
+/* The pager did not take them: what is in a frame is dirty again, the rest goes to
+ * a pagefile.  The buffer is a pagefile's from now on. */
+static void buffer_refused(struct quire_system *sys, struct quire_buffer *b)
+{
+        for (unsigned i = 0; i < b->io.count; i++) {
+                struct quire_page *p = b->page[i];
+
+                if (!p)
+                        continue;
+                must(sys, p->slot.kind == QUIRE_SLOT_HOME && p->flags & QUIRE_PAGE_IS_OWED);
+                if (p->where == QUIRE_AT_FRAME) {
+                        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
+                        p->flags |= QUIRE_PAGE_IS_DIRTY;
+                        b->page[i] = NULL;
+                        b->live--;
+                } else {
+                        p->slot.kind = QUIRE_SLOT_FILE;
+                        count_file_page(sys);
+                }
+        }
+        sys->counters.io_errors++;
+        b->object->failures++;
+        b->room = 0;
 }
 
 static void buffer_written(struct quire_system *sys, struct quire_buffer *b)
@@ -516,6 +649,21 @@ static void buffer_failed(struct quire_system *sys, struct quire_buffer *b)
                 say_full(sys);
 }
 
+static void finish_home(struct quire_system *sys, struct quire_buffer *b)
+{
+        struct quire_object *o = b->object;
+
+        if (b->io.status == QUIRE_OK)
+                buffer_taken(sys, b);
+        else
+                buffer_refused(sys, b);
+        b->object = NULL;
+        b->state = b->io.status == QUIRE_OK ? QUIRE_BUF_FREE : QUIRE_BUF_STUCK;
+        if (b->state == QUIRE_BUF_STUCK && !retry_buffer(sys, b))
+                say_full(sys);
+        quire_object_drop(o);
+}
+
 static void finish_buffer(struct quire_system *sys, struct quire_io *io)
 {
         struct quire_buffer *b = (struct quire_buffer *)(void *)io;    /* its first member */
@@ -523,7 +671,9 @@ static void finish_buffer(struct quire_system *sys, struct quire_io *io)
         must(sys, b->state == QUIRE_BUF_GOING && sys->going > 0);
         sys->going--;
         sys->settled++;
-        if (io->status == QUIRE_OK)
+        if (b->object)
+                finish_home(sys, b);
+        else if (io->status == QUIRE_OK)
                 buffer_written(sys, b);
         else
                 buffer_failed(sys, b);
@@ -531,16 +681,12 @@ static void finish_buffer(struct quire_system *sys, struct quire_io *io)
 
 void quire_store_flush(struct quire_system *sys)
 {
-        struct quire_buffer *b = buffer_in(sys, QUIRE_BUF_OPEN);
-
-        if (!b || !b->io.count)
-                return;
-        while (b->room > b->io.count)
-                quire_slot_free(sys, b->file, b->io.slot + --b->room);
-        close_if_full(sys, b);
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].state == QUIRE_BUF_OPEN && sys->buffers[i].io.count)
+                        shut_buffer(sys, &sys->buffers[i]);
 }
 
-/* Start every buffer that is FULL. */
+/* Start every buffer that is FULL; what a pager takes is done then. */
 void quire_store_push(struct quire_system *sys)
 {
         struct quire_buffer *b;
@@ -549,6 +695,11 @@ void quire_store_push(struct quire_system *sys)
         while ((b = buffer_in(sys, QUIRE_BUF_FULL))) {
                 must(sys, b->io.count && b->io.count == b->room);
                 b->state = QUIRE_BUF_GOING;
+                if (b->object) {
+                        quire_pager_write(sys, b);
+                        finish_buffer(sys, &b->io);
+                        continue;
+                }
                 quire_unlock(sys);
                 sys->hops->io_start(sys->host, &b->io);
                 quire_lock(sys);
@@ -600,6 +751,12 @@ void quire_store_check(struct quire_system *sys)
                         must(sys, !b->page[k] || b->page[k]->slot.buffer == i + 1);  /* B1 */
                 }
                 must(sys, live == b->live);                                    /* B2 */
+                for (unsigned k = i + 1; b->object && k < sys->buffer_count; k++)
+                        must(sys, sys->buffers[k].state == QUIRE_BUF_FREE ||
+                                  sys->buffers[k].object != b->object ||
+                                  sys->buffers[k].io.slot >= b->io.slot + b->io.count ||
+                                  b->io.slot >= sys->buffers[k].io.slot +
+                                                sys->buffers[k].io.count);     /* B3 */
                 must(sys, b->state == QUIRE_BUF_STUCK || b->io.count <= b->room);
         }
         must(sys, going == sys->going);                                        /* B2 */

@@ -49,8 +49,26 @@ void quire_enter(struct quire_system *sys)
                 quire_check(sys);
 }
 
+/* Pagers of objects that are gone hear of it, with no lock held. */
+static void tell_pagers(struct quire_system *sys)
+{
+        struct quire_object *o;
+
+        while ((o = sys->done)) {
+                const struct quire_pager *pager = o->pager;
+                void *context = o->context;
+
+                sys->done = o->next;
+                quire_free(sys, o, sizeof(*o));
+                quire_unlock(sys);
+                pager->closed(context);
+                quire_lock(sys);
+        }
+}
+
 void quire_leave(struct quire_system *sys)
 {
+        tell_pagers(sys);
         if (sys->audit)
                 quire_check(sys);
         quire_unlock(sys);
@@ -138,7 +156,8 @@ void quire_system_close(struct quire_system *sys)
         struct quire_host *host = sys->host;
 
         quire_enter(sys);
-        must(sys, !sys->spaces);
+        must(sys, !sys->spaces && !sys->all && !sys->names);
+        must(sys, !sys->late && !sys->done);
         must(sys, !sys->frames && !sys->transit && !sys->locked);
         must(sys, !sys->counters.committed && !sys->counters.reserved);
         quire_store_close(sys);

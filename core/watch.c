@@ -9,32 +9,10 @@
  */
 #include "region.h"
 
-/* Take W from marked pages, in runs of neighbours. */
-static void rearm(struct quire_system *sys, struct quire_page **pages, unsigned count)
-{
-        for (unsigned i = 0; i < count;) {
-                struct quire_page *p = pages[i];
-                unsigned n = 1;
-
-                if (!(p->shown & QUIRE_W)) {
-                        i++;
-                        continue;
-                }
-                while (i + n < count && pages[i + n]->index == p->index + n &&
-                       pages[i + n]->shown == p->shown)
-                        n++;
-                sys->mops->protect(p->object->home->mspace, quire_page_va(p) << sys->shift, n,
-                                   p->shown & ~(unsigned)QUIRE_W);
-                for (unsigned k = 0; k < n; k++)
-                        pages[i + k]->shown &= (uint8_t)~QUIRE_W;
-                i += n;
-        }
-}
-
 static void reset_marks(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
         must_hold(sys);
-        rearm(sys, pages, count);
+        quire_page_narrow(sys, pages, count);
         for (unsigned i = 0; i < count; i++) {
                 must(sys, !(pages[i]->shown & QUIRE_W));
                 pages[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_WRITTEN;

@@ -323,5 +323,6 @@ void quire_memory_forked(void)
         STORE(&owner, quire_thread_here()->tid);
         if (quire_advice_marked())
                 apply_marks();
+        told = 0;                        /* the child's report starts empty */
         quire_memory_unlock();
 }

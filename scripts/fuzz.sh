@@ -40,8 +40,9 @@ for program in build/fuzz/fuzz/*; do
         mkdir -p "build/fuzz/corpus/$name"
         echo "$name: $seconds s (build/fuzz/$name.log)"
         status=0
-        "$program" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 \
-                -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" \
+        # Long inputs from the start: a run of a few steps finds little.
+        "$program" -max_total_time="$seconds" -len_control=0 -timeout=60 -rss_limit_mb=4096 \
+                -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" \
                 >"build/fuzz/$name.log" 2>&1 || status=$?
         tail -n 20 "build/fuzz/$name.log" | grep -E 'stat::number_of_executed_units|ERROR|SUMMARY|Test unit' || :
         judge "$name" $status

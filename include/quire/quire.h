@@ -114,7 +114,8 @@ enum quire_reason {
 
 /*
  * Hear of denied accesses, in the thread that made them (or that resolves
- * faults), in signal context where faults are signals, with no lock held.
+ * faults, and may then ask twice), in signal context where faults are signals,
+ * with no lock held.
  * Returning QUIRE_RESUME tries the access again; QUIRE_DENY lets the machine
  * raise it (a process gets SIGSEGV or SIGBUS as it would without Quire).
  * May call quire_region_* on any space of the system.
@@ -272,6 +273,8 @@ enum {                                        /* object flags */
         QUIRE_HOSTED = 2,                     /* ANONYMOUS: the machine's own shared memory,
                                                * unpaged, which other processes may have, too */
         QUIRE_EPOCHS = 4,                     /* writes are noted: quire_object_written() */
+        QUIRE_SOLE = 8,                       /* one region maps it at a time (a second one is
+                                               * BUSY): costs what private memory costs */
 };
 
 /*
@@ -468,7 +471,7 @@ struct quire_counters {
         /* events since the start */
         uint64_t faults_zero, faults_soft, faults_tier, faults_hard, denied;
         uint64_t pages_in, pages_out;          /* pagefile reads and writes, pages */
-        uint64_t evicted, clean_evicted, prefetched;
+        uint64_t evicted, clean_evicted, prefetched, copied;
         uint64_t io_errors, broken;
         uint64_t stall_ns;                     /* time that faults took, all threads */
 };

@@ -5,6 +5,7 @@
  * Arguments: the agent's library and the subject.
  */
 #include "run/stats.h"
+#include "subject.h"
 #include "test.h"
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -150,6 +151,23 @@ static void test_D13_forks_and_execs_have_entries(void)
         CHECK_EQ(entry(0)->end_kind, QUIRE_END_EXIT);
 }
 
+/* They have what their parent had, also where they never map or unmap. */
+static void test_D13_children_report_what_they_inherited(void)
+{
+        unsigned children = 0;
+
+        begin_report();
+        CHECK_EQ(run("process-fork", NULL, NULL), 0);
+        for (unsigned i = 1; i < QUIRE_STATS_ENTRIES && entry(i)->state; i++) {
+                CHECK_EQ(entry(i)->parent_entry, 0);
+                CHECK_EQ(entry(i)->end_kind, QUIRE_END_EXIT);
+                CHECK(entry(i)->mapped_peak >= SUBJECT_LARGE);
+                CHECK_EQ(entry(i)->mapped, entry(i)->mapped_peak);
+                children++;
+        }
+        CHECK_EQ(children, 2);
+}
+
 static void test_a_signal_that_kills_is_told(void)
 {
         begin_report();
@@ -202,6 +220,7 @@ int main(int argc, char **argv)
         RUN(test_D13_a_process_and_its_figures);
         RUN(test_D13_the_trace_is_a_ring);
         RUN(test_D13_forks_and_execs_have_entries);
+        RUN(test_D13_children_report_what_they_inherited);
         RUN(test_a_signal_that_kills_is_told);
         RUN(test_a_full_pagefile_ends_the_program);
         RUN(test_bad_settings_end_before_the_program);

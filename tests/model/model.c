@@ -355,9 +355,9 @@ uint64_t model_holdable(const struct model *m, uint64_t va, uint64_t pages, unsi
 /* => so many may be held.  A guard mark just behind them alarms, and is gone. */
 void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, bool more)
 {
-        struct model_page *p = model_page(m, va), *end = p + pages;
+        struct model_page *p = model_page(m, va);
 
-        for (; p < end; p++) {
+        for (uint64_t i = 0; i < pages; i++, p++) {
                 set_wanted(m, p, p->locked, 1);
                 p->written |= (access & QUIRE_W) && region_of(m, p)->watched;
         }

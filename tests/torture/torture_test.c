@@ -51,6 +51,7 @@ static struct quire_space *space;
 static uint64_t base[2];                     /* the two regions */
 static atomic_bool stop;
 static atomic_uint_fast64_t fills, looks, denials, changes, resets, forks, transfers;
+static atomic_int last_why;
 static pthread_rwlock_t quiet =               /* written: nobody works */
         PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static _Thread_local sigjmp_buf *volatile way_out;
@@ -143,6 +144,18 @@ static bool look(uint64_t i, uint64_t version)
         return done;
 }
 
+static void print_counters(void)
+{
+        struct quire_counters c;
+
+        quire_system_counters(quire_process_system(process), &c);
+        fprintf(stderr, "committed %lu, resident %lu, locked %lu, tier %lu pages in %lu, in files "
+                "%lu, written %lu, I/O errors %lu\n", (unsigned long)c.committed,
+                (unsigned long)c.resident, (unsigned long)c.locked, (unsigned long)c.tier_pages,
+                (unsigned long)c.tier_frames, (unsigned long)c.file_pages,
+                (unsigned long)c.pages_out, (unsigned long)c.io_errors);
+}
+
 /* What its record says happens; a guard mark alarms, and is gone. */
 static void access_page(uint64_t i, bool write)
 {
@@ -152,9 +165,11 @@ static void access_page(uint64_t i, bool write)
         bool did = write ? fill(i, r->version + 1) : look(i, r->version);
 
         if (did != may) {
-                fprintf(stderr, "page %lu: %s was %s; committed %d, access %u, guard %d\n",
-                        (unsigned long)i, write ? "a write" : "a read",
-                        did ? "let through" : "denied", r->committed, r->access, r->guard);
+                fprintf(stderr, "page %lu: %s was %s; committed %d, access %u, guard %d; the last "
+                        "denial was for: %s\n", (unsigned long)i, write ? "a write" : "a read",
+                        did ? "let through" : "denied", r->committed, r->access, r->guard,
+                        quire_reason_name((enum quire_reason)atomic_load(&last_why)));
+                print_counters();
                 abort();
         }
         if (did && write) {
@@ -458,6 +473,17 @@ static void work_for(uint64_t milliseconds)
 
 /* ----------------------------------------------------------------------- phases */
 
+static enum quire_verdict note_denied(void *context, struct quire_space *s, uint64_t va,
+                                      unsigned access, enum quire_reason why)
+{
+        (void)context;
+        (void)s;
+        (void)va;
+        (void)access;
+        atomic_store(&last_why, (int)why);
+        return QUIRE_DENY;
+}
+
 static bool open_process(const char *faults)
 {
         const struct quire_process_options options = {
@@ -473,6 +499,7 @@ static bool open_process(const char *faults)
                 return false;
         }
         space = quire_process_space(process);
+        quire_space_on_denied(space, note_denied, NULL);
         expect(quire_region_reserve(space, &q, &base[0]), QUIRE_OK, "reserve");
         q.flags = 0;
         expect(quire_region_reserve(space, &q, &base[1]), QUIRE_OK, "reserve");

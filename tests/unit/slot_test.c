@@ -100,14 +100,21 @@ static void test_late_slots_wait(void)
         unsigned file;
 
         open_files(&b, limits);
-        CHECK_EQ(quire_slot_take(&b.sys, 8, &file, &first), 8);
+        CHECK_EQ(quire_slot_take(&b.sys, 6, &file, &first), 6);
         b.sys.keep_late = true;
+        quire_slots_keep(&b.sys);            /* the child is made */
         quire_slot_free(&b.sys, 0, 3);
         quire_slots_check(&b.sys);
+        CHECK_EQ(quire_slot_take(&b.sys, 8, &file, &first), 2);
+        CHECK_EQ(first, 6);
+        quire_slot_free(&b.sys, 0, 7);       /* of after the child was made */
+        CHECK_EQ(quire_slot_take(&b.sys, 8, &file, &first), 1);
+        CHECK_EQ(first, 7);
         CHECK_EQ(quire_slot_take(&b.sys, 8, &file, &first), 0);
         quire_unlock(&b.sys);
         quire_pagefile_keep(&b.sys, false);
         quire_lock(&b.sys);
+        quire_slots_check(&b.sys);
         CHECK_EQ(quire_slot_take(&b.sys, 8, &file, &first), 1);
         CHECK_EQ(first, 3);
         close_files(&b);

@@ -10,6 +10,7 @@
 #define M (&quire_linux_machine_ops)
 #define H (&quire_linux_host_ops)
 #define BATCH 16u
+#define AWAY ((uint64_t)64 << 30)
 
 enum where { NOWHERE, SHOWN, STORED };
 
@@ -219,9 +220,14 @@ void tiny_release(struct tiny *t, enum quire_verdict verdict)
 
 uint64_t tiny_elsewhere(uint64_t pages)
 {
-        void *at = mmap(NULL, pages * TINY_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        size_t bytes = pages * TINY_PAGE;
+        char *high = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *at = NULL;
 
-        must(at != MAP_FAILED && !munmap(at, pages * TINY_PAGE), "no address space");
+        must(high != MAP_FAILED && !munmap(high, bytes), "no address space");
+        for (uint64_t away = AWAY; away <= 16 * AWAY && at != high - away; away += AWAY) {
+                at = mmap(high - away, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                must(at != MAP_FAILED && !munmap(at, bytes), "no address space");
+        }
         return (uint64_t)(uintptr_t)at;
 }
 

@@ -1,0 +1,365 @@
+/*
+ * copy.c - contents that an object does not have itself: copy-on-write.
+ *
+ * What an object lacks, its parent has, under the same index; what nobody has, reads
+ * as zeroes or comes from the last one's pager.
+ *
+ *      copy-on-write region -> private object --parent--> mapped object
+ *
+ * A child that must not see later changes of its parent is the parent's snapshot:
+ * before a page of the parent changes, its snapshot is given the old contents (a
+ * push).  There is one snapshot at most; a second one brings in an object
+ * between, which nobody maps, and what both have in common is there once:
+ *
+ *      root                    root <- middle <- first
+ *       ^-- first                        ^------ second
+ *
+ * Where frames are shared, an object that has a parent is snapped the other way
+ * round: what it holds goes up into a new object, its parent and the copy's.
+ * Nothing is then ever held twice:
+ *
+ *      root <- child           root <- upper <- child
+ *                                        ^----- copy
+ *
+ * An object that nobody maps or refers to, and that has but one child left, is merged
+ * into that child; so objects go in any order.
+ *
+ * Does not decide: when something is copied (fault.c).
+ *
+ * C1  a page that its object's snapshot wants is not shown writable.
+ *
+ * Lock: the system's.
+ */
+#include "core.h"
+
+bool quire_page_has(const struct quire_page *p)
+{
+        return p && p->where != QUIRE_AT_NONE;
+}
+
+struct quire_page *quire_object_own(const struct quire_object *o, uint64_t index)
+{
+        struct quire_page *p = quire_radix_find(&o->pages, index);
+
+        return quire_page_has(p) ? p : NULL;
+}
+
+/* Who has the contents of page `index' of the object; the last one asked, if nobody. */
+struct quire_source quire_source_of(struct quire_object *o, uint64_t index)
+{
+        struct quire_source s = { o, quire_radix_find(&o->pages, index) };
+
+        while (!quire_page_has(s.page) && s.object->parent) {
+                s.object = s.object->parent;
+                s.page = quire_radix_find(&s.object->pages, index);
+        }
+        return s;
+}
+
+/* Can page `index' of the object be seen through a region, or a grant? */
+static bool is_mapped(const struct quire_object *o, uint64_t index)
+{
+        const struct quire_region *r;
+
+        if (o->grants || !o->home)
+                return o->grants || o->regions;
+        r = o->regions ? quire_region_find(o->home, o->base + index) : NULL;
+        return r && r->object == o;
+}
+
+/* Does anybody at or below the object see what its parent has there? */
+static bool is_wanted(const struct quire_object *top, uint64_t index)
+{
+        const struct quire_object *o = top;
+
+        for (;;) {
+                bool own = quire_object_own(o, index);
+
+                if (!own && is_mapped(o, index))
+                        return true;
+                if (!own && o->child) {
+                        o = o->child;
+                        continue;
+                }
+                while (o != top && !o->sibling)
+                        o = o->parent;
+                if (o == top)
+                        return false;
+                o = o->sibling;
+        }
+}
+
+bool quire_object_free_to_change(const struct quire_object *o, uint64_t index)
+{
+        return !o->snapshot || !is_wanted(o->snapshot, index);
+}
+
+/* ---------------------------------------------------------------------- copying */
+
+/* Contents that no child needs, of an object that nobody else refers to. */
+static void free_unneeded(struct quire_object *o, uint64_t index)
+{
+        struct quire_page *p = quire_radix_find(&o->pages, index);
+
+        if (o->regions || o->grants || o->pager || !quire_page_has(p) ||
+            p->where == QUIRE_AT_COMING || !o->child)
+                return;
+        for (const struct quire_object *c = o->child; c; c = c->sibling)
+                if (is_wanted(c, index))
+                        return;
+        quire_page_free(p);
+}
+
+/* Contents of a page, to be read.  Null: its machine could not hide it just now. */
+static const void *contents_of(struct quire_page *p)
+{
+        struct quire_system *sys = p->object->system;
+        const void *window = sys->mops->frame_window(sys->machine, p->frame);
+
+        must(sys, p->where == QUIRE_AT_FRAME);
+        if (window)
+                return window;
+        quire_page_hide_all(sys, &p, 1);
+        return p->shown ? NULL : sys->mops->frame_window(sys->machine, p->frame);
+}
+
+/* The object gets contents of its own, a copy of a page that it inherits.
+ * => from: in a frame.  NO_MEMORY: reclaim first; nothing changed. */
+enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to)
+{
+        struct quire_system *sys = to->system;
+        struct quire_object *o = from->object;
+        uint64_t index = from->index;
+        const void *contents;
+        struct quire_page *p;
+        quire_frame frame;
+
+        must_hold(sys);
+        must(sys, o != to && !quire_object_own(to, index));
+        p = quire_object_page(to, index);
+        if (!p || quire_frame_get(to, index, QUIRE_ANY_FILL, &frame) != QUIRE_OK)
+                return QUIRE_NO_MEMORY;
+        contents = contents_of(from);
+        if (!contents) {
+                quire_frame_put(sys, frame);
+                return QUIRE_NO_MEMORY;
+        }
+        memcpy(sys->mops->frame_window(sys->machine, frame), contents, (size_t)1 << sys->shift);
+        quire_page_settle(p, frame, true, false);
+        sys->counters.copied++;
+        quire_page_unsee(from, to);
+        free_unneeded(o, index);
+        return QUIRE_OK;
+}
+
+/* Nobody in the object's line has contents there: it has zeroes of its own now. */
+enum quire_status quire_copy_zeroes(struct quire_object *o, uint64_t index)
+{
+        struct quire_page *p = quire_object_page(o, index);
+
+        if (!p)
+                return QUIRE_NO_MEMORY;
+        must(o->system, !quire_page_has(p) && p->slot.kind == QUIRE_SLOT_NONE);
+        p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
+        p->where = QUIRE_AT_SLOT;
+        return QUIRE_OK;
+}
+
+/* The object's contents there are about to change (p; null: zeroes): its snapshot
+ * gets them first.  => the snapshot wants them; p is in a frame */
+enum quire_status quire_copy_push(struct quire_object *o, uint64_t index, struct quire_page *p)
+{
+        must(o->system, !quire_object_free_to_change(o, index));
+        return p ? quire_copy_page(p, o->snapshot) : quire_copy_zeroes(o->snapshot, index);
+}
+
+/* --------------------------------------------------------------------- snapshots */
+
+/* Hide pages of an object, a batch at a time. */
+static void hide_object(struct quire_object *o)
+{
+        struct quire_page *batch[QUIRE_RUN_MAX], *p;
+        uint64_t at = 0;
+        unsigned n;
+
+        do {
+                for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at)); at++) {
+                        at = p->index;
+                        if (quire_page_seen(p))
+                                batch[n++] = p;
+                }
+                quire_page_hide_for_good(o->system, batch, n);
+        } while (n == QUIRE_RUN_MAX);
+}
+
+/* All records of one object are another's, which has none. */
+static void hand_over(struct quire_object *from, struct quire_object *to)
+{
+        struct quire_page *p;
+
+        must(from->system, !to->pages.pages);
+        hide_object(from);
+        for (p = quire_radix_next(&from->pages, 0); p; p = quire_radix_next(&from->pages,
+                                                                            p->index + 1)) {
+                quire_page_let_go(p);
+                if (p->where == QUIRE_AT_FRAME)
+                        quire_count_resident(p, -1);
+                p->object = to;
+                if (p->where == QUIRE_AT_FRAME)
+                        quire_count_resident(p, 1);
+        }
+        to->pages = from->pages;
+        from->pages = (struct quire_radix){ 0 };
+}
+
+/* A new parent for two, in the place of the one that has a parent now. */
+static struct quire_object *put_between(struct quire_object *below)
+{
+        struct quire_object *between = quire_object_new(below->system, below->count);
+        struct quire_object *above = below->parent;
+        bool snapshot = above->snapshot == below;
+
+        if (!between)
+                return NULL;
+        quire_object_leave(below);
+        quire_object_adopt(above, between);
+        above->refs--;                       /* what below held */
+        if (snapshot)
+                above->snapshot = between;
+        quire_object_adopt(between, below);
+        between->refs--;                     /* nobody but its children refers to it */
+        return between;
+}
+
+/* No write to these pages goes unseen. */
+static void narrow_object(struct quire_object *o)
+{
+        struct quire_page *batch[QUIRE_RUN_MAX], *p;
+        uint64_t at = 0;
+        unsigned n;
+
+        do {
+                for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at)); n++) {
+                        batch[n] = p;
+                        at = p->index + 1;
+                }
+                quire_page_narrow(o->system, batch, n);
+        } while (n == QUIRE_RUN_MAX);
+}
+
+/* Is a record of the object in transit? */
+static bool in_transit(const struct quire_object *o)
+{
+        return !quire_object_settled((struct quire_object *)o, 0, UINT64_MAX);
+}
+
+/* Make a new object, `copy', one that has what the object has now.
+ * => settled.  NO_MEMORY. */
+enum quire_status quire_object_snapshot(struct quire_object *o, struct quire_object *copy)
+{
+        must_hold(o->system);
+        must(o->system, !copy->parent && !copy->pages.pages && !in_transit(o));
+        if (o->parent && o->system->can->shares_frames) {
+                struct quire_object *upper = put_between(o);
+
+                if (!upper)
+                        return QUIRE_NO_MEMORY;
+                hand_over(o, upper);
+                quire_object_adopt(upper, copy);
+                return QUIRE_OK;
+        }
+        if (o->snapshot) {
+                struct quire_object *middle = put_between(o->snapshot);
+
+                if (!middle)
+                        return QUIRE_NO_MEMORY;
+                quire_object_adopt(middle, copy);
+        } else {
+                quire_object_adopt(o, copy);
+                o->snapshot = copy;
+        }
+        narrow_object(o);
+        return QUIRE_OK;
+}
+
+/* ----------------------------------------------------------------------- merging */
+
+/* A record of an object that goes, for its only child.  False: no memory. */
+static bool move_page(struct quire_page *p, struct quire_object *to)
+{
+        struct quire_system *sys = to->system;
+        struct quire_page *old = quire_object_page(to, p->index);
+        struct quire_object *from = p->object;
+
+        if (!old)
+                return false;
+        quire_page_hide_for_good(sys, &p, 1);
+        if (p->where == QUIRE_AT_FRAME)
+                quire_count_resident(p, -1);
+        quire_radix_remove(sys, &from->pages, p->index);
+        p->object = to;
+        p->flags = (uint8_t)((p->flags & ~QUIRE_PAGE_IS_WRITTEN) |
+                             (old->flags & QUIRE_PAGE_IS_WRITTEN));
+        quire_radix_replace(sys, &to->pages, p);
+        quire_free(sys, old, sizeof(*old));
+        if (p->where == QUIRE_AT_FRAME)
+                quire_count_resident(p, 1);
+        return true;
+}
+
+/* Pages that another object's store would have to hold leave their frames. */
+static bool fits(struct quire_page *p, const struct quire_object *to)
+{
+        struct quire_system *sys = to->system;
+
+        if (p->where != QUIRE_AT_FRAME || !to->store)
+                return true;
+        quire_queue_remove(sys, p);
+        return quire_evict(sys, &p, 1) == 1;      /* (else it is in a queue again) */
+}
+
+static bool move_pages(struct quire_object *from, struct quire_object *to)
+{
+        struct quire_page *p;
+
+        while ((p = quire_radix_next(&from->pages, 0))) {
+                uint64_t index = p->index;
+
+                must(from->system, !quire_page_wanted(p));
+                if (!quire_page_has(p) || !is_wanted(to, index)) {
+                        quire_page_free(p);
+                        continue;
+                }
+                if (!fits(p, to))
+                        return false;
+                p = quire_object_own(from, index);               /* (zeroes are gone) */
+                if (p ? !move_page(p, to) : quire_copy_zeroes(to, index) != QUIRE_OK)
+                        return false;
+        }
+        return true;
+}
+
+/* If nobody refers to the object but one child, the child takes its place.  What can
+ * not be moved just now stays, and is tried again with the next reference that goes. */
+void quire_object_merge(struct quire_object *o)
+{
+        struct quire_object *child = o->child, *parent = o->parent;
+        bool snapshot = parent && parent->snapshot == o;
+
+        must_hold(o->system);
+        if (!child || child->sibling || o->refs != 1 || o->regions || o->grants || o->pager ||
+            o->store || o->kind == QUIRE_PHYSICAL || in_transit(o))
+                return;
+        o->home = NULL;
+        if (!move_pages(o, child))
+                return;
+        quire_object_leave(child);
+        if (parent) {
+                quire_object_leave(o);
+                quire_object_adopt(parent, child);
+                parent->refs--;
+                if (snapshot)
+                        parent->snapshot = child;
+        }
+        quire_object_drop(o);
+}
