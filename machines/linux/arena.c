@@ -519,6 +519,8 @@ enum quire_status quire_arena_open(struct quire_linux *l)
         return QUIRE_OK;
 }
 
+/* ------------------------------------------------------------ a child of fork */
+
 /* Of the arena, what lies before `end' and is in no row; *at moves there. */
 static long each_gap(struct quire_linux *l, uint64_t *at, uint64_t end,
                      long (*fn)(struct quire_linux *, const struct chunk *))
@@ -535,7 +537,8 @@ static long each_gap(struct quire_linux *l, uint64_t *at, uint64_t end,
 }
 
 /* Every paged range: the pieces of the arena and the rows.  Stops at what is not 0. */
-long quire_arena_each(struct quire_linux *l, long (*fn)(struct quire_linux *, const struct chunk *))
+static long each_paged(struct quire_linux *l,
+                       long (*fn)(struct quire_linux *, const struct chunk *))
 {
         uint64_t at = l->arena;
         long failed = 0;
@@ -554,7 +557,24 @@ long quire_arena_each(struct quire_linux *l, long (*fn)(struct quire_linux *, co
 /* The paged ranges once more, for a userfaultfd that replaces the old one. */
 bool quire_arena_adopt(struct quire_linux *l)
 {
-        return !quire_arena_each(l, watch_piece);
+        return !each_paged(l, watch_piece);
+}
+
+static long protect_piece(struct quire_linux *l, const struct chunk *c)
+{
+        if (!c->store)
+                return quire_uffd_protect(l, c->first, c->pages, true);
+        /* Of shared mappings the child has no translations. */
+        if (c->copies)
+                quire_view_protect(l, c, c->first, c->pages, false);
+        return 0;
+}
+
+/* Everything that is shown in them, against writing. */
+bool quire_arena_protect(struct quire_linux *l)
+{
+        return !(l->can & CAN_WP) ||    /* protected by mappings, which are copied */
+               !each_paged(l, protect_piece);
 }
 
 void quire_arena_close(struct quire_linux *l)

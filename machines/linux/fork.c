@@ -116,25 +116,6 @@ void quire_linux_fork_parent(struct quire_process *p, int pid)
         look_at_children(p->l);
 }
 
-/* Everything that is shown, in the arena and outside it. */
-static long protect_piece(struct quire_linux *l, const struct chunk *c)
-{
-        if (!c->store)
-                return quire_uffd_protect(l, c->first, c->pages, true);
-        /* The kernel copies no translations of shared mappings. */
-        if (c->copies)
-                quire_view_protect(l, c, c->first, c->pages, false);
-        return 0;
-}
-
-static bool protect_shown(struct quire_linux *l)
-{
-        l->views_lost = true;
-        if (!(l->can & CAN_WP))
-                return true;            /* protected by mappings, which are copied */
-        return !quire_arena_each(l, protect_piece);
-}
-
 /* The parent's witness is ours to hold for as long as we may read what the
  * parent keeps, that is until we end or exec; its pipe is none of ours. */
 static void hold_witness(struct quire_process *p)
@@ -151,7 +132,7 @@ void quire_linux_fork_child(struct quire_process *p)
         struct quire_linux *l = p->l;
         int file;
 
-        if (!quire_linux_see_memory(l) || !protect_shown(l))
+        if (!quire_linux_see_memory(l) || !quire_arena_protect(l))
                 quire_linux_stop(l, "a forked child can not watch over its memory");
         quire_threads_lost(l);
         quire_ring_forget(l);

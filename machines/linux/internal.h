@@ -231,7 +231,7 @@ void quire_uffd_wake(struct quire_linux *, uint64_t va);
 /* --- arena.c */
 enum quire_status quire_arena_open(struct quire_linux *);
 bool quire_arena_adopt(struct quire_linux *);
-long quire_arena_each(struct quire_linux *, long (*)(struct quire_linux *, const struct chunk *));
+bool quire_arena_protect(struct quire_linux *);
 uint64_t quire_address_share(uint64_t memory);
 void quire_arena_close(struct quire_linux *);
 uint64_t quire_piece_pages(const struct quire_linux *, uint64_t va, uint64_t pages);

@@ -171,7 +171,7 @@ bool quire_linux_see_memory(struct quire_linux *l)
                 (void)sys_close(l->pagemap);
         (void)sys_close(l->uffd);
         l->watch = l->pagemap = -1;
-        l->inlined = true;
+        l->inlined = l->views_lost = true;
         l->uffd = quire_uffd_open(l, true);
         if (l->uffd < 0)
                 return false;

@@ -291,9 +291,11 @@ static enum quire_verdict judge(struct quire_linux *l, struct ticket *t)
         enum quire_verdict verdict;
 
         t->verdict = 0;
+        quire_fault_begin(t->va);
         verdict = owner ? quire_fault(owner, t->va, t->write ? QUIRE_W : QUIRE_R,
                                       (uint64_t)(uintptr_t)t)
                         : QUIRE_DENY;
+        quire_fault_end();
         if (verdict != QUIRE_PENDING)
                 return verdict;
         quire_thread_waits();

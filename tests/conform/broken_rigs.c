@@ -208,6 +208,144 @@ static enum quire_status harvest_half(struct quire_mspace *s, uint64_t va, uint6
         return right->harvest(s, va, (pages + 1) / 2, bits);
 }
 
+/* ------------------------------------------- sharing, devices, attributes, views */
+
+/* A view that copies takes no private frames. */
+static enum quire_status reserve_copies_nothing(struct quire_mspace *s, uint64_t va,
+                                                uint64_t pages, const struct quire_view *view,
+                                                struct quire_range *obstacle)
+{
+        struct quire_view shared;
+
+        if (!view)
+                return right->reserve(s, va, pages, NULL, obstacle);
+        shared = (struct quire_view){ view->store, view->first, false };
+        return right->reserve(s, va, pages, &shared, obstacle);
+}
+
+/* It says that it shares frames, and does not. */
+static const struct quire_abilities *abilities_promise_sharing(struct quire_machine *m)
+{
+        static struct quire_abilities promised;
+
+        promised = *right->abilities(m);
+        promised.shares_frames = true;
+        return &promised;
+}
+
+/* The last frame entered, for what loses too much. */
+static quire_frame entered_last;
+static struct quire_machine *machine;
+
+static enum quire_status enter_and_remember(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                            const quire_frame *frames, unsigned access)
+{
+        entered_last = frames[pages - 1];
+        return right->enter(s, va, pages, frames, access);
+}
+
+static void drop_loses_contents(struct quire_mspace *s, uint64_t va, uint64_t pages)
+{
+        right->drop(s, va, pages);
+        if (entered_last)
+                memset(right->frame_window(machine, entered_last), 0x5a, 64);
+        entered_last = QUIRE_NO_FRAME;
+}
+
+static enum quire_status take_and_forget(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                         const quire_frame *frames)
+{
+        enum quire_status st = right->take(s, va, pages, frames);
+
+        if (st == QUIRE_OK)
+                entered_last = QUIRE_NO_FRAME;
+        return st;
+}
+
+static void *window_of_the_hidden(struct quire_machine *m, quire_frame frame)
+{
+        return frame == entered_last ? NULL : right->frame_window(m, frame);
+}
+
+/* Users see the kernel's pages. */
+static enum quire_status enter_for_users(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                         const quire_frame *frames, unsigned access)
+{
+        return right->enter(s, va, pages, frames, access & ~(unsigned)QUIRE_KERNEL);
+}
+
+static enum quire_status enter_cached(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                      const quire_frame *frames, unsigned access)
+{
+        return right->enter(s, va, pages, frames, access & ~(unsigned)QUIRE_CACHE_COMBINE);
+}
+
+static void protect_forgets_attributes(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                       unsigned access)
+{
+        right->protect(s, va, pages, access & ~(unsigned)QUIRE_ATTRIBUTES);
+}
+
+/* Every address is the first one. */
+static enum quire_status physical_anywhere(struct quire_machine *m, uint64_t address,
+                                           quire_frame *out)
+{
+        (void)address;
+        return right->frame_physical(m, DEVICE, out);
+}
+
+/* Pages of the machine's memory instead of the device's. */
+static enum quire_status physical_is_memory(struct quire_machine *m, uint64_t address,
+                                            quire_frame *out)
+{
+        enum quire_status st = right->frame_physical(m, address, out);
+
+        return st != QUIRE_OK ? st : right->frame_alloc(m, NULL, 0, QUIRE_ZEROED, out);
+}
+
+static enum quire_status delegate_views_apart(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                              const struct quire_view *view,
+                                              struct quire_range *obstacle)
+{
+        (void)view;
+        return right->delegate(s, va, pages, NULL, obstacle);
+}
+
+static enum quire_status delegate_from_zero(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                            const struct quire_view *view,
+                                            struct quire_range *obstacle)
+{
+        struct quire_view from_zero = { NULL, 0, false };
+
+        if (!view)
+                return right->delegate(s, va, pages, NULL, obstacle);
+        from_zero.store = view->store;
+        from_zero.copies = view->copies;
+        return right->delegate(s, va, pages, &from_zero, obstacle);
+}
+
+/* Views that copy share, and the other way round. */
+static enum quire_status delegate_the_other_kind(struct quire_mspace *s, uint64_t va,
+                                                 uint64_t pages, const struct quire_view *view,
+                                                 struct quire_range *obstacle)
+{
+        struct quire_view other;
+
+        if (!view)
+                return right->delegate(s, va, pages, NULL, obstacle);
+        other = (struct quire_view){ view->store, view->first, !view->copies };
+        return right->delegate(s, va, pages, &other, obstacle);
+}
+
+static enum quire_status delegate_copies_nothing(struct quire_mspace *s, uint64_t va,
+                                                 uint64_t pages, const struct quire_view *view,
+                                                 struct quire_range *obstacle)
+{
+        if (view && view->copies)
+                return delegate_the_other_kind(s, va, pages, view, obstacle);
+        return right->delegate(s, va, pages, view, obstacle);
+}
+
 /* ------------------------------------------------------------- the simulator */
 
 static bool open_sim_as(struct rig *rig, struct quire_sim_options options)
@@ -221,7 +359,8 @@ static bool open_sim_as(struct rig *rig, struct quire_sim_options options)
         s->machine = quire_sim_open(&options);
         if (!s->machine)
                 abort();
-        rig->machine = quire_sim_handle(s->machine);
+        rig->machine = machine = quire_sim_handle(s->machine);
+        entered_last = QUIRE_NO_FRAME;
         right = quire_sim_ops(s->machine);
         page_bytes = (uint64_t)1 << right->abilities(rig->machine)->page_shift;
         wrong = *right;
@@ -237,6 +376,16 @@ static bool open_sim(struct rig *rig)
 static bool open_unshared(struct rig *rig)
 {
         return open_sim_as(rig, (struct quire_sim_options){ .no_share = true });
+}
+
+/* Broken in what comes after an enter. */
+static bool open_remembering(struct rig *rig)
+{
+        if (!open_sim(rig))
+                return false;
+        wrong.enter = enter_and_remember;
+        wrong.take = take_and_forget;
+        return true;
 }
 
 static void close_sim(struct rig *rig)
@@ -288,6 +437,7 @@ static void remove_obstacle(struct rig *rig, struct quire_mspace *space, uint64_
                 .device_first = DEVICE, .device_end = DEVICE + 4 * 4096,                \
         }
 #define BROKEN_SIM(op, which) BROKEN(op, which, open_sim)
+#define BROKEN_REMEMBERING(op, which) BROKEN(op, which, open_remembering)
 #define BROKEN_UNSHARED(op, which) BROKEN(op, which, open_unshared)
 #define BROKEN(op, which, opens)                                                        \
         static bool open_##which(struct rig *rig, uint64_t seed)                        \
@@ -329,6 +479,19 @@ BROKEN_SIM(frame_alloc, alloc_dirty);
 BROKEN_SIM(frame_alloc, alloc_loses_on_failure);
 BROKEN_SIM(reserve, reserve_names_nothing);
 BROKEN_UNSHARED(reserve, reserve_from_zero);
+BROKEN_UNSHARED(reserve, reserve_copies_nothing);
+BROKEN_UNSHARED(abilities, abilities_promise_sharing);
+BROKEN_REMEMBERING(drop, drop_loses_contents);
+BROKEN_REMEMBERING(frame_window, window_of_the_hidden);
+BROKEN_SIM(enter, enter_for_users);
+BROKEN_SIM(enter, enter_cached);
+BROKEN_SIM(protect, protect_forgets_attributes);
+BROKEN_SIM(frame_physical, physical_anywhere);
+BROKEN_SIM(frame_physical, physical_is_memory);
+BROKEN_SIM(delegate, delegate_views_apart);
+BROKEN_SIM(delegate, delegate_from_zero);
+BROKEN_SIM(delegate, delegate_the_other_kind);
+BROKEN_SIM(delegate, delegate_copies_nothing);
 BROKEN_SIM(resume, resume_always_allows);
 BROKEN_SIM(resume, resume_never_allows);
 BROKEN_SIM(delegate, delegate_open);
@@ -389,11 +552,17 @@ BROKEN_X86(no_invalidation_by_harvest, QUIRE_X86_FORGET_HARVEST);
 BROKEN_X86(no_invalidation_on_other_processors, QUIRE_X86_FORGET_OTHERS);
 
 const struct rig_kind *const rig_kinds[] = {
-        &kind_nothing_broken, &kind_nothing_shared_or_broken, &kind_take_nothing, &kind_take_in_part, &kind_enter_writable,
+        &kind_nothing_broken, &kind_nothing_shared_or_broken,
+        &kind_take_nothing, &kind_take_in_part, &kind_enter_writable,
         &kind_enter_executable, &kind_enter_in_part, &kind_enter_in_reverse,
         &kind_protect_widens_only, &kind_protect_narrows_only, &kind_protect_forgets_the_last,
         &kind_drop_forgets_the_first, &kind_release_keeps_reporting, &kind_alloc_dirty,
         &kind_alloc_loses_on_failure, &kind_reserve_names_nothing, &kind_reserve_from_zero,
+        &kind_reserve_copies_nothing, &kind_abilities_promise_sharing, &kind_drop_loses_contents,
+        &kind_window_of_the_hidden, &kind_enter_for_users, &kind_enter_cached,
+        &kind_protect_forgets_attributes, &kind_physical_anywhere, &kind_physical_is_memory,
+        &kind_delegate_views_apart, &kind_delegate_from_zero, &kind_delegate_the_other_kind,
+        &kind_delegate_copies_nothing,
         &kind_resume_always_allows, &kind_resume_never_allows, &kind_delegate_open,
         &kind_discard_nothing, &kind_delegate_protect_grants_reads, &kind_watch_nothing,
         &kind_harvest_everything, &kind_harvest_half, &kind_no_invalidation_by_protect,

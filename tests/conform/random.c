@@ -1,7 +1,8 @@
 /*
  * random.c - random operations on every noun of a machine, against a shadow.
  *
- * A private window, two views of one store, and a plain range, in one space.
+ * A private window, two views of one store, one more that copies, and a plain
+ * range, in one space.
  * The shadow knows what every page contains, what is granted, and what is
  * shown; each access must be allowed, denied and answered accordingly.
  * Failures are requested at random where the machine can fail.
@@ -16,11 +17,11 @@ struct shadow {
 
 struct world {
         struct rig rig;
-        struct fake own, view[2];
+        struct fake own, view[2], copy;
         struct quire_store *store;
         uint64_t plain;                         /* base; 0: no such ability */
         bool watches;                           /* writes to plain pages are noted */
-        struct shadow own_page[PRIVATE], stored[STORED], plain_page[PLAIN];
+        struct shadow own_page[PRIVATE], stored[STORED], copied[STORED], plain_page[PLAIN];
         unsigned plain_access[PLAIN];
         bool plain_written[PLAIN];
         uint64_t state;
@@ -41,14 +42,25 @@ static size_t word_at(struct world *w, unsigned i)
 
 static struct fake *draw_window(struct world *w)
 {
-        unsigned n = draw(w, 4);
+        unsigned n = draw(w, 6);
 
-        return n < 2 || !w->store ? &w->own : &w->view[n - 2];
+        if (n < 2 || !w->store)
+                return &w->own;
+        return n < 4 ? &w->view[n - 2] : &w->copy;
 }
 
 static struct shadow *shadow_of(struct world *w, const struct fake *f, unsigned page)
 {
-        return f == &w->own ? &w->own_page[page] : &w->stored[page];
+        if (f == &w->own)
+                return &w->own_page[page];
+        return f->page[page].own ? &w->copied[page] : &w->stored[page];
+}
+
+/* What the window may be shown with there: a page that is still the store's can not be
+ * written where it would be copied. */
+static unsigned grantable(const struct fake *f, unsigned page, unsigned access)
+{
+        return f->copies && !f->page[page].own ? access & ~(unsigned)QUIRE_W : access;
 }
 
 /* ------------------------------------------------------------------ accesses */
@@ -57,7 +69,7 @@ static void step_access(struct world *w)
 {
         struct fake *f = draw_window(w);
         unsigned page = draw(w, f->pages), which = draw(w, WORDS);
-        struct shadow *s = shadow_of(w, f, page);
+        struct shadow was = *shadow_of(w, f, page);
         uint64_t word = test_random(&w->state);
         bool write = draw(w, 2);
         unsigned need = write ? QUIRE_W : QUIRE_R;
@@ -68,12 +80,14 @@ static void step_access(struct world *w)
         f->mode = draw(w, 8) ? FAKE_RESOLVE : FAKE_EARLY;
         if (write) {
                 a = fake_store(f, page, word_at(w, which), word);
-                if (a == RIG_OK)
-                        s->word[which] = word;
+                if (a == RIG_OK) {
+                        *shadow_of(w, f, page) = was;      /* a copy begins as what it was */
+                        shadow_of(w, f, page)->word[which] = word;
+                }
         } else {
                 a = fake_load(f, page, word_at(w, which), &word);
                 if (a == RIG_OK)
-                        CHECK_EQ(word, s->word[which]);
+                        CHECK_EQ(word, was.word[which]);
         }
         CHECK(a == (allowed ? RIG_OK : RIG_DENIED));
 }
@@ -153,12 +167,12 @@ static void step_enter(struct world *w)
         bool fails;
 
         draw_run(w, f, &first, &count);
-        access = f->page[first].allowed & draw_access(w);
+        access = grantable(f, first, f->page[first].allowed & draw_access(w));
         if (!access)
                 return;
         fake_lock(&w->rig);
         while (n < count && !f->page[first + n].shown &&
-               (f->page[first + n].allowed & access) == access &&
+               grantable(f, first + n, f->page[first + n].allowed & access) == access &&
                fake_frame(f, first + n) != QUIRE_NO_FRAME)
                 n++;
         fails = n && ask_failure(w, RIG_ENTER);
@@ -174,7 +188,13 @@ static void step_protect(struct world *w)
 
         draw_run(w, f, &first, &count);
         fake_lock(&w->rig);
-        fake_protect(f, first, count, access);
+        for (unsigned i = 0, n; i < count; i += n) {
+                unsigned granted = grantable(f, first + i, access);
+
+                for (n = 1; i + n < count && grantable(f, first + i + n, access) == granted;)
+                        n++;
+                fake_protect(f, first + i, n, granted);
+        }
         for (unsigned i = 0; i < count; i++)
                 f->page[first + i].allowed = access;
         fake_unlock(&w->rig);
@@ -182,11 +202,12 @@ static void step_protect(struct world *w)
 
 static void forget_contents(struct world *w, struct fake *f, unsigned page)
 {
-        if (f != &w->own)
+        if (f != &w->own && !f->page[page].own)
                 return;
         if (f->page[page].frame != QUIRE_NO_FRAME)
                 fake_free(f, page);
-        w->own_page[page] = (struct shadow){ 0 };
+        if (f == &w->own)
+                w->own_page[page] = (struct shadow){ 0 };
 }
 
 /* Pages that were shown lose what they contain; hidden ones keep it. */
@@ -343,6 +364,9 @@ static void open_world(struct world *w, unsigned run)
         fake_open(&w->own, &w->rig, PRIVATE, NULL);
         for (unsigned i = 0; w->store && i < 2; i++)
                 fake_open_in(&w->view[i], &w->own, STORED, w->store);
+        w->copy.copies = true;
+        if (w->store)
+                fake_open_in(&w->copy, &w->own, STORED, w->store);
         open_plain(w);
 }
 
@@ -352,6 +376,8 @@ static void close_world(struct world *w)
         if (w->plain)
                 w->rig.ops->delegate_release(w->own.mspace, w->plain, PLAIN);
         fake_unlock(&w->rig);
+        if (w->store)
+                fake_close(&w->copy);
         for (unsigned i = 2; w->store && i-- > 0;)
                 fake_close(&w->view[i]);
         fake_close(&w->own);
@@ -364,10 +390,10 @@ static void close_world(struct world *w)
 
 static void check_everything(struct world *w)
 {
-        struct fake *all[] = { &w->own, &w->view[0], &w->view[1] };
+        struct fake *all[] = { &w->own, &w->view[0], &w->view[1], &w->copy };
         uint64_t word = 0;
 
-        for (unsigned n = 0; n < (w->store ? 3 : 1); n++)
+        for (unsigned n = 0; n < (w->store ? 4 : 1); n++)
                 for (unsigned page = 0; page < all[n]->pages; page++)
                         for (unsigned k = 0; k < WORDS; k++) {
                                 bool allowed = all[n]->page[page].allowed;

@@ -172,7 +172,7 @@ static void plain_and_paged_are_neighbours(void)
         fake_lock(&rig);
         CHECK(rig.ops->reserve(p.f.mspace, plain_va(&p, 8), 8, NULL, &o) == QUIRE_OK);
         fake_unlock(&rig);
-        CHECK(plain_load(&p, 8, &word) == RIG_DENIED && p.f.faults == 1);
+        CHECK(plain_load(&p, 8, &word) == RIG_DENIED && p.f.faults);
         fake_lock(&rig);
         rig.ops->release(p.f.mspace, plain_va(&p, 8), 8);
         CHECK(rig.ops->delegate(p.f.mspace, plain_va(&p, 8), 8, NULL, &o) == QUIRE_OK);
@@ -321,6 +321,167 @@ static void references_are_noted(void)
         rule_close(&rig);
 }
 
+/* -------------------------------------------------------------- delegated views */
+
+enum { HOSTED = 24 };
+
+/* Two views of one store, in two spaces where there are two. */
+struct hosted {
+        struct fake f[2];
+        struct quire_store *store;
+        uint64_t at[2];
+};
+
+static bool delegate_views(struct hosted *h, struct rig *rig, const struct quire_view view[2])
+{
+        struct quire_range o;
+        enum quire_status st = QUIRE_OK;
+
+        for (unsigned i = 0; i < 2 && st == QUIRE_OK; i++) {
+                const struct quire_view v = { h->store, view[i].first, view[i].copies };
+
+                h->at[i] = rig->kind->room(rig, HOSTED, false, false);
+                st = rig->ops->delegate(h->f[i].mspace, h->at[i], HOSTED, &v, &o);
+                CHECK(st == QUIRE_OK || (!i && st == QUIRE_UNSUPPORTED));
+                if (st == QUIRE_OK)
+                        CHECK(rig->ops->delegate_protect(h->f[i].mspace, h->at[i], HOSTED,
+                                                         QUIRE_R | QUIRE_W) == QUIRE_OK);
+        }
+        return st == QUIRE_OK;
+}
+
+static void hosted_close(struct hosted *h, bool delegated)
+{
+        struct rig *rig = h->f[0].rig;
+
+        fake_lock(rig);
+        for (unsigned i = 0; delegated && i < 2; i++)
+                rig->ops->delegate_release(h->f[i].mspace, h->at[i], HOSTED);
+        fake_unlock(rig);
+        for (unsigned i = 2; i-- > 0;)
+                fake_close(&h->f[i]);
+        fake_lock(rig);
+        rig->ops->store_close(rig->machine, h->store);
+        fake_unlock(rig);
+        rule_close(rig);
+}
+
+/* False: not here, and nothing is open. */
+static bool hosted_open(struct hosted *h, struct rig *rig, const struct quire_view view[2])
+{
+        bool delegated;
+
+        rule_open(rig);
+        memset(h, 0, sizeof *h);
+        if (rig->ops->delegate)
+                h->store = rule_store(rig, 2 * HOSTED);
+        if (!h->store) {
+                rule_close(rig);
+                return false;
+        }
+        fake_open(&h->f[0], rig, 4, NULL);
+        if (rig->kind->spaces > 1)
+                fake_open(&h->f[1], rig, 4, NULL);
+        else
+                fake_open_in(&h->f[1], &h->f[0], 4, NULL);
+        fake_lock(rig);
+        delegated = delegate_views(h, rig, view);
+        fake_unlock(rig);
+        if (!delegated)
+                hosted_close(h, false);
+        return delegated;
+}
+
+static enum rig_answer hosted_load(struct hosted *h, unsigned i, unsigned page, uint64_t *word)
+{
+        struct rig *rig = h->f[i].rig;
+
+        return rig->kind->access(rig, h->f[i].mspace, h->at[i] + page * fake_page_size(rig) + 24,
+                                 QUIRE_R, word, sizeof *word);
+}
+
+static enum rig_answer hosted_store(struct hosted *h, unsigned i, unsigned page, uint64_t word)
+{
+        struct rig *rig = h->f[i].rig;
+
+        return rig->kind->access(rig, h->f[i].mspace, h->at[i] + page * fake_page_size(rig) + 24,
+                                 QUIRE_W, &word, sizeof word);
+}
+
+/* First touches make the store's pages, silently; views of it are one memory, each
+ * from its own page on, and the store keeps it when they go. */
+static void delegated_views_are_one_memory(void)
+{
+        static const struct quire_view views[2] = { { NULL, 3, false }, { NULL, 11, false } };
+        struct quire_range o;
+        struct hosted h;
+        struct rig rig;
+        uint64_t word = 1;
+
+        if (!hosted_open(&h, &rig, views))
+                SKIP("this machine delegates no views");
+        for (unsigned page = 0; page < HOSTED; page++) {
+                word = 1;
+                CHECK(hosted_load(&h, 0, page, &word) == RIG_OK && word == 0);
+                CHECK(hosted_store(&h, 0, page, rule_word(page, 0)) == RIG_OK);
+        }
+        for (unsigned page = 0; page < HOSTED; page++)
+                CHECK(hosted_load(&h, 1, page, &word) == RIG_OK &&
+                      word == (page + 8 < HOSTED ? rule_word(page + 8, 0) : 0));
+        CHECK(hosted_store(&h, 1, 2, 77) == RIG_OK);
+        CHECK(hosted_load(&h, 0, 10, &word) == RIG_OK && word == 77);
+        fake_lock(&rig);
+        CHECK(rig.ops->delegate_protect(h.f[1].mspace, h.at[1], 4, QUIRE_R) == QUIRE_OK);
+        fake_unlock(&rig);
+        h.f[0].mode = h.f[1].mode = FAKE_DENY;
+        CHECK_EQ(h.f[0].faults + h.f[1].faults, 0);
+        CHECK(hosted_store(&h, 1, 2, 78) == RIG_DENIED);
+        CHECK(hosted_load(&h, 1, 2, &word) == RIG_OK && word == 77);
+        CHECK(hosted_store(&h, 0, 10, 79) == RIG_OK);
+        CHECK(hosted_load(&h, 1, 2, &word) == RIG_OK && word == 79);
+        fake_lock(&rig);
+        rig.ops->delegate_release(h.f[0].mspace, h.at[0], HOSTED);
+        fake_unlock(&rig);
+        CHECK(hosted_load(&h, 0, 10, &word) == RIG_DENIED);
+        CHECK(hosted_load(&h, 1, 2, &word) == RIG_OK && word == 79);
+        fake_lock(&rig);
+        CHECK(rig.ops->delegate(h.f[0].mspace, h.at[0], HOSTED,
+                                &(struct quire_view){ h.store, 13, false }, &o) == QUIRE_OK);
+        CHECK(rig.ops->delegate_protect(h.f[0].mspace, h.at[0], HOSTED, QUIRE_R) == QUIRE_OK);
+        fake_unlock(&rig);
+        CHECK(hosted_load(&h, 0, 0, &word) == RIG_OK && word == 79);
+        hosted_close(&h, true);
+}
+
+/* What is written in a view that copies is its own from then on. */
+static void delegated_copies_are_private(void)
+{
+        static const struct quire_view views[2] = { { NULL, 0, false }, { NULL, 0, true } };
+        struct hosted h;
+        struct rig rig;
+        uint64_t word = 0;
+
+        if (!hosted_open(&h, &rig, views))
+                SKIP("this machine delegates no views");
+        for (unsigned page = 0; page < HOSTED; page += 2)
+                CHECK(hosted_store(&h, 0, page, rule_word(page, 0)) == RIG_OK);
+        for (unsigned page = 0; page < HOSTED; page++) {
+                CHECK(hosted_load(&h, 1, page, &word) == RIG_OK &&
+                      word == (page % 2 ? 0 : rule_word(page, 0)));
+                if (page % 3)
+                        CHECK(hosted_store(&h, 1, page, rule_word(page, 1)) == RIG_OK);
+        }
+        for (unsigned page = 0; page < HOSTED; page++) {
+                CHECK(hosted_load(&h, 0, page, &word) == RIG_OK &&
+                      word == (page % 2 ? 0 : rule_word(page, 0)));
+                CHECK(hosted_store(&h, 0, page, rule_word(page, 2)) == RIG_OK);
+                CHECK(hosted_load(&h, 1, page, &word) == RIG_OK &&
+                      word == rule_word(page, page % 3 ? 1 : 2));
+        }
+        CHECK_EQ(h.f[0].faults + h.f[1].faults, 0);
+        hosted_close(&h, true);
+}
+
 const struct rule rules_plain[] = {
         { "plain_memory_is_silent", plain_memory_is_silent },
         { "plain_protection_holds", plain_protection_holds },
@@ -329,5 +490,7 @@ const struct rule rules_plain[] = {
         { "failed_delegation_changes_nothing_M3", failed_delegation_changes_nothing_M3 },
         { "watched_plain_memory_is_noted_B51_D3", watched_plain_memory_is_noted_B51_D3 },
         { "references_are_noted", references_are_noted },
+        { "delegated_views_are_one_memory", delegated_views_are_one_memory },
+        { "delegated_copies_are_private", delegated_copies_are_private },
         { NULL, NULL },
 };
