@@ -212,7 +212,7 @@ enum quire_status quire_copy_inherited(struct quire_object *o, uint64_t first, u
 /* --------------------------------------------------------------------- snapshots */
 
 /* Hide pages of an object, a batch at a time. */
-static void hide_object(struct quire_object *o)
+void quire_object_hide(struct quire_object *o)
 {
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
         uint64_t at = 0;
@@ -234,7 +234,7 @@ static void hand_over(struct quire_object *from, struct quire_object *to)
         struct quire_page *p;
 
         must(from->system, !to->pages.pages);
-        hide_object(from);
+        quire_object_hide(from);
         for (p = quire_radix_next(&from->pages, 0); p; p = quire_radix_next(&from->pages,
                                                                             p->index + 1)) {
                 quire_page_let_go(p);

@@ -234,6 +234,7 @@ bool quire_object_charge(struct quire_object *, uint64_t pages);
 void quire_object_refund(struct quire_object *, uint64_t pages);
 /* Does a page without a record read as zeroes? */
 bool quire_object_zeroes(const struct quire_object *);
+void quire_object_hide(struct quire_object *);
 /* The page record at index, made if absent; null: no memory. */
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
 enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,

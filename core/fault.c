@@ -154,16 +154,14 @@ static enum step fill_zeroes(struct walk *w)
 {
         struct quire_system *sys = w->system;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, w->most, QUIRE_ZEROED, frames), n = 0;
+        unsigned want = 1, got, n = 0;
 
         must(sys, w->most <= MOST_AHEAD);
-        while (n < got) {
-                if (n && quire_page_has(quire_source_of(w->object, w->index + n).page))
-                        break;
-                if (!settle_zeroes(w, w->index + n, frames[n], n > 0))
-                        break;
+        while (want < w->most && !quire_page_has(quire_source_of(w->object, w->index + want).page))
+                want++;
+        got = get_frames(w, want, QUIRE_ZEROED, frames);
+        while (n < got && settle_zeroes(w, w->index + n, frames[n], n > 0))
                 n++;
-        }
         for (unsigned i = n; i < got; i++)
                 quire_frame_put(sys, frames[i]);
         w->brought = n;
@@ -184,9 +182,12 @@ static enum step expand(struct walk *w)
 {
         struct quire_system *sys = w->system;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, w->most, QUIRE_ANY_FILL, frames), n = 0;
+        unsigned want = 1, got, n = 0;
 
         must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= MOST_AHEAD);
+        while (want < w->most && neighbour(w, want, QUIRE_AT_SLOT))
+                want++;
+        got = get_frames(w, want, QUIRE_ANY_FILL, frames);
         while (n < got) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
                 enum quire_status st;
