@@ -173,6 +173,42 @@ enum quire_status quire_copy_push(struct quire_object *o, uint64_t index, struct
         return p ? quire_copy_page(p, o->snapshot) : quire_copy_zeroes(o->snapshot, index);
 }
 
+/* A page that the object inherits, and its snapshot through it. */
+static struct quire_page *next_inherited(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        for (struct quire_object *from = o->parent; from; from = from->parent) {
+                struct quire_page *p = quire_radix_next(&from->pages, first);
+
+                for (; p && p->index - first < count;
+                     p = quire_radix_next(&from->pages, p->index + 1))
+                        if (quire_page_has(p) && quire_source_of(o, p->index).page == p &&
+                            !quire_object_free_to_change(o, p->index))
+                                return p;
+        }
+        return NULL;
+}
+
+/* The object is about to inherit nothing in the range: its snapshot, which inherits
+ * through it, gets copies.  BUSY: the lock was dropped, look at everything again. */
+enum quire_status quire_copy_inherited(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p;
+
+        must_hold(o->system);
+        while (o->snapshot && (p = next_inherited(o, first, count))) {
+                enum quire_status st = QUIRE_OK;
+
+                if (p->where != QUIRE_AT_FRAME)
+                        st = quire_page_bring(p);
+                else if (quire_copy_page(p, o->snapshot) == QUIRE_OK)
+                        continue;
+                else
+                        st = quire_reclaim(o->system);
+                return st == QUIRE_OK ? QUIRE_BUSY : st;
+        }
+        return QUIRE_OK;
+}
+
 /* --------------------------------------------------------------------- snapshots */
 
 /* Hide pages of an object, a batch at a time. */

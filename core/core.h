@@ -204,7 +204,7 @@ struct quire_object {
         struct quire_system *system;   /* [I] */
         struct quire_radix pages;      /* [s] */
         uint64_t refs;                 /* [s] regions, grants, children, and calls under way */
-        uint64_t regions, grants;      /* [s] of them */
+        uint64_t regions, grants;      /* [s] of them; grants that have handles */
         struct quire_space *home;      /* [s] the one space that maps it, or null ... */
         uint64_t base;                 /* [s] ... with page i at address base + i */
         uint64_t number;               /* [I] in the order in which they were opened */
@@ -257,6 +257,7 @@ struct quire_page *quire_object_own(const struct quire_object *, uint64_t index)
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to);
 enum quire_status quire_copy_zeroes(struct quire_object *, uint64_t index);
 enum quire_status quire_copy_push(struct quire_object *, uint64_t index, struct quire_page *);
+enum quire_status quire_copy_inherited(struct quire_object *, uint64_t first, uint64_t count);
 enum quire_status quire_object_snapshot(struct quire_object *, struct quire_object *copy);
 void quire_object_merge(struct quire_object *);
 
@@ -319,7 +320,7 @@ struct quire_name {
         struct quire_grant *grant;
         char text[256];
 };
-bool quire_grant_valid(const struct quire_grant *);          /* neither it nor a parent is revoked */
+bool quire_grant_valid(const struct quire_grant *);     /* neither it nor a parent is revoked */
 void quire_grant_ref(struct quire_grant *);
 void quire_grant_unref(struct quire_grant *);
 struct quire_grant *quire_grant_new(struct quire_object *, unsigned rights,

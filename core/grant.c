@@ -62,7 +62,6 @@ void quire_grant_unref(struct quire_grant *g)
                 if (--g->refs)
                         return;
                 must(g->system, !g->handles);
-                g->object->grants--;
                 quire_object_drop(g->object);
                 quire_free(g->system, g, sizeof(*g));
                 g = parent;
@@ -75,6 +74,31 @@ struct quire_store *quire_grant_store(const struct quire_grant *g)
 }
 
 /* ---------------------------------------------------------------------- opening */
+
+static void forget_names(struct quire_system *sys, const struct quire_grant *g)
+{
+        struct quire_name **link = &sys->names;
+
+        while (*link) {
+                struct quire_name *n = *link;
+
+                if (n->grant != g) {
+                        link = &n->next;
+                        continue;
+                }
+                *link = n->next;
+                quire_free(sys, n, sizeof(*n));
+        }
+}
+
+/* Nobody has a handle on the grant any more. */
+static void give_up(struct quire_grant *g)
+{
+        must(g->system, g->object->grants > 0);
+        g->handles = 0;
+        g->object->grants--;
+        forget_names(g->system, g);
+}
 
 static bool request_valid(const struct quire_system *sys, const struct quire_object_request *q)
 {
@@ -151,7 +175,7 @@ static enum quire_status open_object(struct quire_system *sys,
         *out = quire_grant_new(o, QUIRE_ATTR_ACCESS, NULL);
         st = *out ? set_up(o, q) : QUIRE_NO_MEMORY;
         if (*out && st != QUIRE_OK) {
-                (*out)->handles = 0;
+                give_up(*out);
                 quire_grant_unref(*out);
         }
         quire_object_drop(o);                /* the grant refers to it */
@@ -277,32 +301,16 @@ void quire_grant_hold(struct quire_grant *g)
         quire_leave(g->system);
 }
 
-static void forget_names(struct quire_system *sys, const struct quire_grant *g)
-{
-        struct quire_name **link = &sys->names;
-
-        while (*link) {
-                struct quire_name *n = *link;
-
-                if (n->grant != g) {
-                        link = &n->next;
-                        continue;
-                }
-                *link = n->next;
-                quire_free(sys, n, sizeof(*n));
-        }
-}
-
 void quire_grant_close(struct quire_grant *g)
 {
         struct quire_system *sys = g->system;
 
         quire_enter(sys);
         must(sys, g->handles > 0 && g->refs >= g->handles);
-        if (g->refs == 1)
+        if (g->handles == 1)
                 quire_object_flush_last(g->object);
         if (!--g->handles)
-                forget_names(sys, g);
+                give_up(g);
         quire_grant_unref(g);
         quire_leave(sys);
 }

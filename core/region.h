@@ -21,6 +21,7 @@ enum quire_status quire_place_claim(struct quire_space *, const struct quire_req
                                     uint64_t *first);
 struct quire_request quire_region_request(const struct quire_region *, uint64_t count);
 void quire_region_apply_reserve(struct quire_region *, uint64_t first);
+void quire_region_count_reserved(struct quire_region *, uint64_t pages, bool more);
 void quire_region_free(struct quire_region *);
 void quire_region_apply_release(struct quire_region *);
 void quire_region_apply_revoke(struct quire_region *);

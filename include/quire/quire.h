@@ -319,7 +319,8 @@ struct quire_object_request {
         void *context;                        /* the pager's */
         uint64_t physical;                    /* PHYSICAL: its first address */
         struct quire_store *store;            /* HOSTED: a store of the machine's that exists
-                                               * already, which the object closes; null: a new one */
+                                               * already, which the object closes; null:
+                                               * a new one */
 };
 
 /* LIMIT: over the commit limit; UNSUPPORTED: PHYSICAL or HOSTED where the
