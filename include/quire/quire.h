@@ -112,7 +112,8 @@ enum quire_reason {
 
 /*
  * Hear of denied accesses, in the thread that made them (or that resolves
- * faults), in signal context where faults are signals, with no lock held.
+ * faults, and may then ask twice), in signal context where faults are signals,
+ * with no lock held.
  * Returning QUIRE_RESUME tries the access again; QUIRE_DENY lets the machine
  * raise it (a process gets SIGSEGV or SIGBUS as it would without Quire).
  * May call quire_region_* on any space of the system.

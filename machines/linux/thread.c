@@ -191,12 +191,10 @@ static uint64_t times_run(int tid)
  * what was judged may not be what it does next: it is let run, and faults anew
  * if it comes back.  An alarm that sounds only once is kept for it all the same.
  */
-static bool raise_bar(struct quire_linux *l, const struct ticket *t)
+static bool raise_bar(struct quire_linux *l, const struct ticket *t, struct bar b)
 {
         struct threads *h = &l->threads;
-        struct bar b = { .tid = t->tid, .born = quire_linux_clock(NULL), .at = look_at(t->tid) };
 
-        quire_denied_describe(t->va, &b.out);
         if (b.at.where == AT_NOTHING && b.out.reason != QUIRE_WHY_GUARD)
                 return false;
         if (b.at.where == AT_NOTHING)
@@ -209,6 +207,15 @@ static bool raise_bar(struct quire_linux *l, const struct ticket *t)
          * and is denied again, until it can. */
         (void)sys_mprotect(t->va & ~(PAGE - 1), PAGE, t->write ? PROT_READ : PROT_NONE);
         return b.at.where == AT_CALL;
+}
+
+/* A bar for whoever was denied just now, by this thread. */
+static struct bar plan_bar(const struct ticket *t)
+{
+        struct bar b = { .tid = t->tid, .born = quire_linux_clock(NULL), .at = look_at(t->tid) };
+
+        quire_denied_describe(t->va, &b.out);
+        return b;
 }
 
 /* Wait until the thread that was woken at its bar has met it. */
@@ -259,7 +266,7 @@ static void give_ticket(struct threads *h, struct ticket *t)
 void quire_thread_verdict(struct quire_linux *l, struct ticket *t, enum quire_verdict verdict)
 {
         if (verdict == QUIRE_DENY)
-                (void)raise_bar(l, t);
+                (void)raise_bar(l, t, plan_bar(t));
         quire_uffd_wake(l, t->va);
         give_ticket(&l->threads, t);
 }
@@ -277,14 +284,52 @@ void quire_thread_waits(void)
         quire_lock_drop(&l->threads.reader);
 }
 
+/* The verdict, however long it takes. */
+static enum quire_verdict judge(struct quire_linux *l, struct ticket *t)
+{
+        void *owner = LOAD(&l->space.owner);
+        enum quire_verdict verdict;
+
+        t->verdict = 0;
+        verdict = owner ? quire_fault(owner, t->va, t->write ? QUIRE_W : QUIRE_R,
+                                      (uint64_t)(uintptr_t)t)
+                        : QUIRE_DENY;
+        if (verdict != QUIRE_PENDING)
+                return verdict;
+        quire_thread_waits();
+        return quire_ticket_wait(t);
+}
+
+/*
+ * A verdict may be late: the thread was woken for the sake of another one that
+ * waited for this page, or called away, went on, and is stopped at the same
+ * instruction anew, where it may go now.  So it is judged once more; if it did
+ * not run meanwhile, this is the verdict on the access that it is stopped at.
+ */
+static bool denied_for_good(struct quire_linux *l, const struct ticket *t, uint64_t ran,
+                            struct bar *b)
+{
+        struct ticket again = { .va = t->va, .write = t->write };
+
+        if (b->out.reason == QUIRE_WHY_GUARD)
+                return true;
+        if (b->at.where == AT_NOTHING || judge(l, &again) != QUIRE_DENY)
+                return false;
+        quire_denied_describe(t->va, &b->out);
+        return b->out.reason == QUIRE_WHY_GUARD || times_run(t->tid) == ran;
+}
+
 static void deny(struct quire_linux *l, const struct ticket *t)
 {
         uint64_t ran = times_run(t->tid);
-        bool call;
+        struct bar b = plan_bar(t);
+        bool call = false;
 
-        quire_lock_take(&l->core);
-        call = raise_bar(l, t);
-        quire_lock_drop(&l->core);
+        if (denied_for_good(l, t, ran, &b)) {
+                quire_lock_take(&l->core);
+                call = raise_bar(l, t, b);
+                quire_lock_drop(&l->core);
+        }
         quire_uffd_wake(l, t->va);
         if (call)
                 await_call(l, t->tid, t->va, ran);

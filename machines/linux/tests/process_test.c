@@ -457,6 +457,37 @@ static void test_L_what_would_end_a_program_ends_it(void)
         CHECK_EQ(status_of(touch_null, &somewhere), 0);
 }
 
+/* As if another thread had committed the page while the verdict is on its way. */
+static enum quire_verdict commit_meanwhile(void *heard, struct quire_space *s, uint64_t va,
+                                           unsigned access, enum quire_reason why)
+{
+        (void)access;
+        (void)why;
+        ++*(unsigned *)heard;
+        return quire_region_commit(s, va & ~(PG - 1), PG, QUIRE_R | QUIRE_W) ? QUIRE_RESUME
+                                                                             : QUIRE_DENY;
+}
+
+static void touch_what_is_committed_meanwhile(void *argument)
+{
+        static const struct variant threads = { "", QUIRE_FAULTS_THREAD, 0 };
+        struct quire_process *p = open_variant(&threads);
+        uint64_t va = reserve(p, 1, QUIRE_PAGED, 0);
+        unsigned heard = 0;
+
+        (void)argument;
+        quire_space_on_denied(quire_process_space(p), commit_meanwhile, &heard);
+        *word_at(va, 0, 0) = 7;
+        if (*word_at(va, 0, 0) != 7 || heard != 1)
+                _exit(1);
+}
+
+/* A handler thread's verdict may be older than the access that it would meet. */
+static void test_L_a_late_verdict_denies_nothing(void)
+{
+        CHECK_EQ(status_of(touch_what_is_committed_meanwhile, NULL), 0);
+}
+
 /* --------------------------------------------- handlers that touch paged memory */
 
 static uint64_t tick_va, tick_pages, ticks;
@@ -737,6 +768,7 @@ int main(int argc, char **argv)
         RUN(test_B35_a_guard_alarms_once);
         RUN(test_L_foreign_faults_reach_the_previous_handler);
         RUN(test_L_what_would_end_a_program_ends_it);
+        RUN(test_L_a_late_verdict_denies_nothing);
         RUN(test_L_handlers_of_the_program_touch_paged_memory);
         RUN(test_L_a_forked_child_sees_memory_as_it_was);
         RUN(test_L_slots_kept_for_children_are_given_back);
