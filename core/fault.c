@@ -143,7 +143,7 @@ static bool settle_zeroes(struct walk *w, uint64_t index, quire_frame frame, boo
         if (!p || (charged && !quire_object_charge(o, 1)))
                 return false;
         must(o->system, p->where == QUIRE_AT_NONE && !o->pager);
-        if (!dirty && o->parent)         /* evicted, it must not inherit */
+        if (!dirty && !quire_object_zeroes(o))     /* evicted, it must not inherit */
                 p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
         quire_page_settle(p, frame, dirty, ahead);
         return true;

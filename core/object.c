@@ -96,9 +96,11 @@ void quire_object_refund(struct quire_object *o, uint64_t pages)
         o->charged -= pages;
 }
 
+/* (Of an ON_TOUCH one such a page would be charged once more.) */
 bool quire_object_zeroes(const struct quire_object *o)
 {
-        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL;
+        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL &&
+               !(o->flags & QUIRE_ON_TOUCH);
 }
 
 static void free_object(struct quire_object *o)
