@@ -302,7 +302,7 @@ void quire_frame_put(struct quire_system *, quire_frame);
 enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned count,
                                   unsigned access);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
-void quire_object_flush_last(struct quire_object *);
+bool quire_object_flush_last(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
 
 /* grant.c */

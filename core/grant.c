@@ -307,8 +307,8 @@ void quire_grant_close(struct quire_grant *g)
 
         quire_enter(sys);
         must(sys, g->handles > 0 && g->refs >= g->handles);
-        if (g->handles == 1)
-                quire_object_flush_last(g->object);
+        while (g->handles == 1 && quire_object_flush_last(g->object))
+                ;
         if (!--g->handles)
                 give_up(g);
         quire_grant_unref(g);
