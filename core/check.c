@@ -45,6 +45,7 @@ static void check_object(struct quire_system *sys, const struct quire_object *o,
         for (p = quire_radix_next(&o->pages, 0); p; p = quire_radix_next(&o->pages, p->index + 1)) {
                 must(sys, p->object == o && p->index < o->count);              /* Y1 */
                 count_page(sys, p, c);
+                must(sys, o->regions || !quire_page_wanted(p));
                 owed += (p->flags & QUIRE_PAGE_IS_OWED) != 0;
                 has += quire_page_has(p);
         }
