@@ -115,6 +115,23 @@ static void map_object(const struct quire_span *span, const struct quire_object 
         }
 }
 
+/* Pages that are not committed have no contents, whatever is inherited there or was
+ * left to hide that. */
+static void map_uncommitted(const struct quire_span *span, uint8_t *out)
+{
+        uint64_t i = 0;
+
+        while (i < span->count) {
+                struct quire_piece p = quire_ranges_at(&span->region->ranges, span->index + i);
+                uint64_t end = quire_min(p.first + p.count - span->index, span->count);
+
+                must(span->region->space->system, end > i);
+                for (; i < end; i++)
+                        if (!(p.attr & QUIRE_ATTR_COMMITTED))
+                                out[i] &= QUIRE_PAGE_WRITTEN << 4;
+        }
+}
+
 enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t bytes,
                                  uint8_t *out)
 {
@@ -133,6 +150,7 @@ enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t by
                         copied = copied && o != span.region->grant->object;
                         map_object(&span, o, copied, out);
                 }
+                map_uncommitted(&span, out);
         }
         quire_leave(s->system);
         return st;
