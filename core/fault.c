@@ -149,12 +149,14 @@ static bool settle_zeroes(struct walk *w, uint64_t index, quire_frame frame, boo
         return true;
 }
 
-/* First touch: zero frames for the page and for a run that shows. */
+/* First touch: zero frames for the page and for a run that shows (not for pages that
+ * a region would copy before they are written there). */
 static enum step fill_zeroes(struct walk *w)
 {
         struct quire_system *sys = w->system;
+        bool copies = w->region->copy && w->object == w->region->object;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, w->most, QUIRE_ZEROED, frames), n = 0;
+        unsigned got = get_frames(w, copies ? 1 : w->most, QUIRE_ZEROED, frames), n = 0;
 
         must(sys, w->most <= MOST_AHEAD);
         while (n < got) {
