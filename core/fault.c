@@ -103,14 +103,19 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
         s->expected = index + count;
 }
 
-/* Frames for pages of the walk's object, from its index on. */
+/* Frames for pages of the walk's object, from its index on, that have none. */
 static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, quire_frame *out)
 {
         unsigned n = 0;
 
         must(w->system, want && want <= MOST_AHEAD);
-        while (n < want && quire_frame_get(w->object, w->index + n, fill, &out[n]) == QUIRE_OK)
-                n++;
+        for (; n < want; n++) {
+                const struct quire_page *p = quire_radix_find(&w->object->pages, w->index + n);
+
+                if ((p && p->frame != QUIRE_NO_FRAME) ||
+                    quire_frame_get(w->object, w->index + n, fill, &out[n]) != QUIRE_OK)
+                        break;
+        }
         return n;
 }
 
