@@ -368,6 +368,12 @@ static enum step fix(struct walk *w)
         return STEP_AGAIN;
 }
 
+/* The object that the region was made for: the one whose store it views. */
+static struct quire_object *viewed(const struct walk *w)
+{
+        return w->region->grant ? w->region->grant->object : w->region->object;
+}
+
 /* Nobody in the line has contents there. */
 static enum step begin(struct walk *w)
 {
@@ -377,18 +383,14 @@ static enum step begin(struct walk *w)
                 return ask(w);
         if (w->object->kind == QUIRE_PHYSICAL)
                 return fix(w);
-        if (w->object != own && (w->own || w->access == QUIRE_W || w->object->home))
+        if (w->object != own && (w->own || w->access == QUIRE_W))
                 w->object = own;
+        else if (w->object != own && w->object->home)
+                w->object = viewed(w);               /* it could not be shown here from there */
         if (w->access == QUIRE_W && !quire_object_free_to_change(w->object, w->index) &&
             quire_copy_push(w->object, w->index, NULL) != QUIRE_OK)
                 return make_room(w);
         return fill_zeroes(w);
-}
-
-/* The object that the region was made for: the one whose store it views. */
-static struct quire_object *viewed(const struct walk *w)
-{
-        return w->region->grant ? w->region->grant->object : w->region->object;
 }
 
 /* Can the machine show the page in the region? */
