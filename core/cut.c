@@ -253,8 +253,9 @@ static enum quire_status own_object(struct quire_region *r)
 
         must_hold(r->space->system);
         must(r->space->system, r->object->refs > 0);
-        if (r->object->refs == 1)
+        if (r->object->regions == 1)
                 return QUIRE_OK;
+        must(r->space->system, !r->object->parent && !r->object->child);
         o = quire_object_open_private(r->space->system, r->space);
         if (!o)
                 return QUIRE_NO_MEMORY;
