@@ -234,7 +234,7 @@ bool quire_object_charge(struct quire_object *, uint64_t pages);
 void quire_object_refund(struct quire_object *, uint64_t pages);
 /* Does a page without a record read as zeroes? */
 bool quire_object_zeroes(const struct quire_object *);
-void quire_object_hide(struct quire_object *);
+void quire_object_hide(struct quire_object *, bool all);
 /* The page record at index, made if absent; null: no memory. */
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
 enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,
@@ -303,7 +303,7 @@ void quire_frame_put(struct quire_system *, quire_frame);
 enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned count,
                                   unsigned access);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
-void quire_object_flush_last(struct quire_object *);
+bool quire_object_flush_last(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
 
 /* grant.c */

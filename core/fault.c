@@ -103,14 +103,19 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
         s->expected = index + count;
 }
 
-/* Frames for pages of the walk's object, from its index on. */
+/* Frames for pages of the walk's object, from its index on, that have none. */
 static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, quire_frame *out)
 {
         unsigned n = 0;
 
         must(w->system, want && want <= MOST_AHEAD);
-        while (n < want && quire_frame_get(w->object, w->index + n, fill, &out[n]) == QUIRE_OK)
-                n++;
+        for (; n < want; n++) {
+                const struct quire_page *p = quire_radix_find(&w->object->pages, w->index + n);
+
+                if ((p && p->frame != QUIRE_NO_FRAME) ||
+                    quire_frame_get(w->object, w->index + n, fill, &out[n]) != QUIRE_OK)
+                        break;
+        }
         return n;
 }
 
@@ -143,21 +148,24 @@ static bool settle_zeroes(struct walk *w, uint64_t index, quire_frame frame, boo
         if (!p || (charged && !quire_object_charge(o, 1)))
                 return false;
         must(o->system, p->where == QUIRE_AT_NONE && !o->pager);
-        if (!dirty && o->parent)         /* evicted, it must not inherit */
+        if (!dirty && !quire_object_zeroes(o))     /* evicted, it must not inherit */
                 p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
         quire_page_settle(p, frame, dirty, ahead);
         return true;
 }
 
-/* First touch: zero frames for the page and for a run that shows. */
+/* First touch: zero frames for the page and for a run that shows (not for pages that
+ * a region would copy before they are written there). */
 static enum step fill_zeroes(struct walk *w)
 {
         struct quire_system *sys = w->system;
+        bool copies = w->region->copy && w->object == w->region->object;
         quire_frame frames[MOST_AHEAD];
         unsigned want = 1, got, n = 0;
 
         must(sys, w->most <= MOST_AHEAD);
-        while (want < w->most && !quire_page_has(quire_source_of(w->object, w->index + want).page))
+        while (!copies && want < w->most &&
+               !quire_page_has(quire_source_of(w->object, w->index + want).page))
                 want++;
         got = get_frames(w, want, QUIRE_ZEROED, frames);
         while (n < got && settle_zeroes(w, w->index + n, frames[n], n > 0))
@@ -362,6 +370,12 @@ static enum step fix(struct walk *w)
         return STEP_AGAIN;
 }
 
+/* The object that the region was made for: the one whose store it views. */
+static struct quire_object *viewed(const struct walk *w)
+{
+        return w->region->grant ? w->region->grant->object : w->region->object;
+}
+
 /* Nobody in the line has contents there. */
 static enum step begin(struct walk *w)
 {
@@ -371,18 +385,14 @@ static enum step begin(struct walk *w)
                 return ask(w);
         if (w->object->kind == QUIRE_PHYSICAL)
                 return fix(w);
-        if (w->object != own && (w->own || w->access == QUIRE_W || w->object->home))
+        if (w->object != own && (w->own || w->access == QUIRE_W))
                 w->object = own;
+        else if (w->object != own && w->object->home)
+                w->object = viewed(w);               /* it could not be shown here from there */
         if (w->access == QUIRE_W && !quire_object_free_to_change(w->object, w->index) &&
             quire_copy_push(w->object, w->index, NULL) != QUIRE_OK)
                 return make_room(w);
         return fill_zeroes(w);
-}
-
-/* The object that the region was made for: the one whose store it views. */
-static struct quire_object *viewed(const struct walk *w)
-{
-        return w->region->grant ? w->region->grant->object : w->region->object;
 }
 
 /* Can the machine show the page in the region? */

@@ -12,7 +12,7 @@ static void hide_views(struct quire_system *sys)
 {
         for (struct quire_object *o = sys->all; o; o = o->next)
                 if ((o->store && !(o->flags & QUIRE_HOSTED)) || o->parent)
-                        quire_object_hide(o);
+                        quire_object_hide(o, o->parent);
 }
 
 void quire_system_freeze(struct quire_system *sys)

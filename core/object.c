@@ -11,8 +11,7 @@
  * Does not decide: protections and commitment (the region's); what an object
  * inherits from its parent (copy.c), and what a pager supplies (pager.c).
  *
- * O1  every record of an object with a home and no grant lies in a region that
- *     maps it.
+ * O1  every record of a private object with a home lies in a region that maps it.
  * O2  refs counts regions, grants, children and calls under way; no object is
  *     without.
  * O3  an object's children name it as their parent, and its snapshot is one of them.
@@ -96,9 +95,11 @@ void quire_object_refund(struct quire_object *o, uint64_t pages)
         o->charged -= pages;
 }
 
+/* (Of an ON_TOUCH one such a page would be charged once more.) */
 bool quire_object_zeroes(const struct quire_object *o)
 {
-        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL;
+        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL &&
+               !(o->flags & QUIRE_ON_TOUCH);
 }
 
 static void free_object(struct quire_object *o)

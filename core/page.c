@@ -235,7 +235,8 @@ static void check_home(struct quire_system *sys, const struct quire_page *p)
         const struct quire_region *r = quire_page_region(p);
         unsigned best;
 
-        must(sys, r || (p->object->grants && !p->shown) || !p->object->regions);    /* O1 */
+        must(sys, r || !p->shown);                                             /* P2 */
+        must(sys, r || p->object->count != UINT64_MAX || !p->object->regions); /* O1 */
         if (!r)
                 return;
         best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));

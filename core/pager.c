@@ -392,27 +392,56 @@ enum quire_status quire_object_flush(struct quire_grant *g, uint64_t offset, uin
         return st;
 }
 
-/* The last region or grant is about to go: what is owed is written (drops and retakes
- * the lock).  What can not be is lost with the object, and that is said. */
-void quire_object_flush_last(struct quire_object *o)
+/* Regions, grants and children that may still see its pages. */
+static uint64_t users_of(const struct quire_object *o)
 {
-        struct quire_system *sys = o->system;
-        uint64_t users = o->regions + o->grants, index;
+        uint64_t users = o->regions + o->grants;
 
-        must_hold(sys);
         for (const struct quire_object *c = o->child; c; c = c->sibling)
                 users++;
-        if (!o->pager || !o->pager->write || users > 1 ||
+        return users;
+}
+
+/* True: something was written. */
+static bool flush_whole(struct quire_object *o)
+{
+        struct quire_system *sys = o->system;
+        uint64_t index;
+
+        if (!o->pager || !o->pager->write ||
             !(next_owed(o, 0, UINT64_MAX, &index) || quire_store_owes(sys, o)))
-                return;
+                return false;
+        if (flush(o, 0, UINT64_MAX) == QUIRE_OK)
+                return true;
+        sys->counters.broken++;
+        quire_note(sys, QUIRE_EV_BROKEN, 0, 1, o->number);
+        quire_say(sys, "an object goes whose modified pages its pager did not take: "
+                       "they are lost (flush it first, and see the answer)");
+        return false;
+}
+
+/* The last region or grant is about to go, and with it perhaps those that the object
+ * inherits from: what is owed is written (drops and retakes the lock).  What can not
+ * be is lost with the object, and that is said.  True: look at everything again. */
+bool quire_object_flush_last(struct quire_object *o)
+{
+        bool again = false;
+
+        must_hold(o->system);
         o->refs++;
-        if (flush(o, 0, UINT64_MAX) != QUIRE_OK) {
-                sys->counters.broken++;
-                quire_note(sys, QUIRE_EV_BROKEN, 0, 1, o->number);
-                quire_say(sys, "an object goes whose modified pages its pager did not take: "
-                               "they are lost (flush it first, and see the answer)");
+        while (o) {
+                struct quire_object *parent = NULL;
+
+                if (users_of(o) <= 1) {
+                        again |= flush_whole(o);
+                        parent = o->parent;
+                }
+                if (parent)
+                        parent->refs++;
+                quire_object_drop(o);
+                o = parent;
         }
-        quire_object_drop(o);
+        return again;
 }
 
 /* ---------------------------------------------------------------- what changed */
