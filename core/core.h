@@ -299,7 +299,7 @@ enum quire_status quire_frame_get(struct quire_object *, uint64_t index, enum qu
 void quire_frame_put(struct quire_system *, quire_frame);
 
 /* pager.c: contents from user code, and back to it */
-enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned count,
+enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned *count,
                                   unsigned access);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 void quire_object_flush_last(struct quire_object *);

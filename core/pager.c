@@ -103,13 +103,14 @@ static void end_late(struct quire_page *p, enum quire_status st)
 }
 
 /*
- * Ask the pager for pages from the index on, one at least (drops and retakes the
- * lock).  BUSY: it will supply them; NO_MEMORY: no frame, nothing was asked.
+ * Ask the pager for *count pages from the index on (drops and retakes the lock);
+ * *count: how many it was asked for, one at least.  BUSY: it will supply them;
+ * NO_MEMORY: no frame, nothing was asked.
  *
  * Each page is late while its pager is asked, so that it may supply from another
  * thread before it answers.
  */
-enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsigned count,
+enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsigned *count,
                                   unsigned access)
 {
         struct quire_system *sys = o->system;
@@ -121,7 +122,7 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
         unsigned n;
 
         must_hold(sys);
-        n = begin_coming(o, index, quire_min(count, most), pages, window);
+        n = *count = begin_coming(o, index, quire_min(*count, most), pages, window);
         if (!n)
                 return QUIRE_NO_MEMORY;
         asked = sys->asks;
@@ -371,6 +372,22 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         return o->failures != failures ? QUIRE_IO_ERROR : st;
 }
 
+/* What was written is to last (drops and retakes the lock).  => the caller has a grant */
+static enum quire_status make_durable(struct quire_object *o)
+{
+        struct quire_system *sys = o->system;
+        enum quire_status st;
+
+        if (!o->pager->sync || o->dead)
+                return QUIRE_OK;
+        quire_unlock(sys);
+        st = o->pager->sync(o->context);
+        quire_lock(sys);
+        if (st != QUIRE_OK)
+                sys->counters.io_errors++;
+        return st == QUIRE_OK ? QUIRE_OK : QUIRE_IO_ERROR;
+}
+
 enum quire_status quire_object_flush(struct quire_grant *g, uint64_t offset, uint64_t bytes)
 {
         uint64_t first, count;
@@ -388,6 +405,8 @@ enum quire_status quire_object_flush(struct quire_grant *g, uint64_t offset, uin
                 st = QUIRE_DENIED;
         else
                 st = flush(g->object, first, first + count);
+        if (st == QUIRE_OK)
+                st = make_durable(g->object);
         quire_leave(g->system);
         return st;
 }
