@@ -141,7 +141,8 @@ enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_
 struct quire_slot {
         uint8_t kind;              /* enum quire_slot_kind */
         uint8_t file;              /* FILE: index in system.files */
-        uint16_t bytes;            /* TIER: length of the compressed page */
+        uint16_t bytes;            /* TIER: length of the compressed page.  Of a page that
+                                    * a pager was asked for: 1, if it was touched */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
                                     * TIER: 1 + buffer that is writing it out.
                                     * HOME: 1 + buffer that is taking it to the pager */

@@ -44,6 +44,7 @@ static unsigned begin_coming(struct quire_object *o, uint64_t index, unsigned co
                 p->where = QUIRE_AT_COMING;
                 p->frame = frame;
                 p->slot.number = sys->asks;
+                p->slot.bytes = !n;                  /* that one is wanted */
                 pages[n] = p;
                 window[n] = sys->mops->frame_window(sys->machine, frame);
                 must(sys, window[n] && p->queue == QUIRE_Q_NONE);
@@ -51,13 +52,14 @@ static unsigned begin_coming(struct quire_object *o, uint64_t index, unsigned co
         return n;
 }
 
-/* One page that was asked for: its contents are in its frame, or will not come.
+/* One page that was asked for: its contents are in its frame, or will not come
+ * (NOT_PRESENT: this time; nobody is told).
  * => counted neither in transit nor late any more */
 static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
 {
         struct quire_system *sys = p->object->system;
         quire_frame frame = p->frame;
-        unsigned waited;
+        unsigned waited = p->slot.bytes;
 
         must(sys, p->where == QUIRE_AT_COMING && p->queue == QUIRE_Q_NONE);
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
@@ -70,10 +72,10 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
         p->frame = QUIRE_NO_FRAME;
         quire_frame_put(sys, frame);
         p->where = st == QUIRE_BROKEN ? QUIRE_AT_LOST : QUIRE_AT_NONE;
-        waited = quire_wake(sys, p);
+        waited += quire_wake(sys, p);
         if (st == QUIRE_BROKEN)
                 sys->counters.broken++;
-        else if (waited)
+        else if (waited && st == QUIRE_IO_ERROR)
                 p->flags |= QUIRE_PAGE_IS_FAILED;
         else if (!p->flags)
                 quire_page_free(p);
@@ -141,7 +143,8 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
 
                 if (!p || p->queue != QUIRE_Q_LATE || p->slot.number != asked)
                         continue;                    /* supplied meanwhile */
-                end_late(p, st);
+                p->slot.bytes = 0;                   /* who wants it sees the answer */
+                end_late(p, st == QUIRE_IO_ERROR && n > 1 ? QUIRE_NOT_PRESENT : st);
                 if (st == QUIRE_OK && i)
                         p->flags |= QUIRE_PAGE_IS_AHEAD;
         }
