@@ -58,6 +58,33 @@ QUIRE_CHECKED enum quire_status quire_file_open_path(struct quire_process *, con
                                                      const struct quire_file_options *,
                                                      struct quire_grant **out);
 
+/*
+ * A server: threads that call the functions of a pager in ordinary context.
+ *
+ * fill and write of a served pager may allocate, lock and wait, and take as long as they
+ * like; whoever needs the page waits.  They may touch any memory but that of
+ * the object itself, or of one that waits for this one.  page[] is where to put the
+ * contents (fill), or where they are (write), for the time of the call.  Several threads
+ * call at once.  fill may answer QUIRE_BUSY, too, and supply later.
+ *
+ * In a child of fork there are no threads: pages that are not in memory
+ * are denied there (IO_ERROR), and none is written.
+ */
+struct quire_server;
+
+/* As quire_object_open() of a CALLBACK object, served by so many threads (1..64). */
+QUIRE_CHECKED enum quire_status quire_server_open(struct quire_process *,
+                                                  const struct quire_object_request *,
+                                                  unsigned threads, struct quire_grant **grant,
+                                                  struct quire_server **out);
+/*
+ * Flush the object, and end the threads, when they have done what they were asked for.
+ * What still shows the object goes on with the pages that are in memory or in a pagefile;
+ * other accesses are denied (IO_ERROR).  The answer is the flush's.  Every server is closed
+ * before its process; not from one of its own threads.
+ */
+enum quire_status quire_server_close(struct quire_server *);
+
 #ifdef __cplusplus
 }
 #endif
