@@ -46,6 +46,7 @@ struct walk {
         bool alone;                        /* a run could not be read: try just this page */
         enum quire_event_kind kind;        /* what it took so far */
         uint64_t brought;                  /* pages, with those ahead */
+        uint64_t shown;                    /* likewise */
         enum quire_reason why;             /* of STEP_DENY */
 };
 
@@ -320,10 +321,12 @@ static enum step read_in(struct walk *w)
         return st == QUIRE_OK || io.count > 1 ? STEP_AGAIN : STEP_DENY;
 }
 
-/* Contents from the object's pager, with the lock dropped. */
+/* Contents from the object's pager, with the lock dropped.  A run that it could not
+ * fill may have failed for the sake of a page that nobody wants yet. */
 static enum step ask(struct walk *w)
 {
         struct quire_object *o = w->object;
+        unsigned asked = 1;
         enum quire_status st;
 
         if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
@@ -331,21 +334,26 @@ static enum step ask(struct walk *w)
                 if (!w->page->flags)
                         quire_page_free(w->page);
                 st = QUIRE_IO_ERROR;
+        } else if (o->dead) {
+                st = QUIRE_IO_ERROR;
         } else {
-                st = o->dead ? QUIRE_IO_ERROR : quire_pager_ask(o, w->index, w->most, w->access);
+                asked = w->most;
+                st = quire_pager_ask(o, w->index, &asked, w->access);
         }
         w->page = NULL;
         w->why = QUIRE_WHY_IO_ERROR;
         switch (st) {
         case QUIRE_OK:
                 w->kind = QUIRE_EV_HARD;
+                w->brought = asked;
                 return STEP_AGAIN;
         case QUIRE_BUSY:
                 return STEP_AGAIN;
         case QUIRE_NO_MEMORY:
                 return make_room(w);
         default:
-                return STEP_DENY;
+                w->alone = asked > 1;
+                return w->alone ? STEP_AGAIN : STEP_DENY;
         }
 }
 
@@ -465,6 +473,7 @@ static enum step show_run(struct walk *w)
         for (unsigned i = 1; i < n; i++)
                 run[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
         sys->counters.prefetched += n - 1;
+        w->shown = n;
         return STEP_DONE;
 }
 
@@ -595,8 +604,10 @@ static struct quire_outcome deny(enum quire_reason why)
 
 static void count_done(struct walk *w)
 {
+        uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
+
         if (w->brought || w->kind != QUIRE_EV_HARD)
-                note_stream(w->region, w->index, w->brought ? w->brought : 1);
+                note_stream(w->region, w->index, there);
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
 }
 
