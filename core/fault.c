@@ -408,10 +408,22 @@ static bool showable_there(const struct walk *w)
                w->page->where == QUIRE_AT_FIXED;
 }
 
+/* Who gets a copy of an inherited page that is only to be read: the object that is viewed,
+ * if it inherits the page itself. */
+static struct quire_object *nearest_viewed(const struct walk *w)
+{
+        struct quire_object *o = w->region->object;
+
+        while (o != viewed(w) && o != w->object)
+                o = o->parent;
+        return o == w->object ? w->region->object : o;
+}
+
 /* It is inherited: a copy, if one is wanted.  AGAIN: there is one now. */
 static enum step copy_up(struct walk *w)
 {
-        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object : viewed(w);
+        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object
+                                                                  : nearest_viewed(w);
 
         if (quire_copy_page(w->page, to) != QUIRE_OK)
                 return make_room(w);
