@@ -110,13 +110,31 @@ static void free_unneeded(struct quire_object *o, uint64_t index)
         quire_page_free(p);
 }
 
+/* Somebody stopped looking at pages of the object, who may have been the last that wanted
+ * what others above it have there. */
+void quire_copy_prune(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p, *after;
+
+        for (; o; o = o->parent) {
+                must_hold(o->system);
+                if (o->regions || o->grants || o->pager || !o->child)
+                        continue;
+                for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
+                     p = after) {
+                        after = quire_radix_next(&o->pages, p->index + 1);
+                        free_unneeded(o, p->index);
+                }
+        }
+}
+
 /* Contents of a page, to be read.  Null: its machine could not hide it just now. */
 static const void *contents_of(struct quire_page *p)
 {
         struct quire_system *sys = p->object->system;
         const void *window = sys->mops->frame_window(sys->machine, p->frame);
 
-        must(sys, p->where == QUIRE_AT_FRAME);
+        must(sys, p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_FIXED);
         if (window)
                 return window;
         quire_page_hide_all(sys, &p, 1);
@@ -124,7 +142,7 @@ static const void *contents_of(struct quire_page *p)
 }
 
 /* The object gets contents of its own, a copy of a page that it inherits.
- * => from: in a frame.  NO_MEMORY: reclaim first; nothing changed. */
+ * => from: in a frame, or fixed.  NO_MEMORY: reclaim first; nothing changed. */
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to)
 {
         struct quire_system *sys = to->system;

@@ -46,6 +46,7 @@ struct walk {
         bool alone;                        /* a run could not be read: try just this page */
         enum quire_event_kind kind;        /* what it took so far */
         uint64_t brought;                  /* pages, with those ahead */
+        uint64_t shown;                    /* likewise */
         enum quire_reason why;             /* of STEP_DENY */
 };
 
@@ -322,10 +323,12 @@ static enum step read_in(struct walk *w)
         return st == QUIRE_OK || io.count > 1 ? STEP_AGAIN : STEP_DENY;
 }
 
-/* Contents from the object's pager, with the lock dropped. */
+/* Contents from the object's pager, with the lock dropped.  A run that it could not
+ * fill may have failed for the sake of a page that nobody wants yet. */
 static enum step ask(struct walk *w)
 {
         struct quire_object *o = w->object;
+        unsigned asked = 1;
         enum quire_status st;
 
         if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
@@ -333,21 +336,26 @@ static enum step ask(struct walk *w)
                 if (!w->page->flags)
                         quire_page_free(w->page);
                 st = QUIRE_IO_ERROR;
+        } else if (o->dead) {
+                st = QUIRE_IO_ERROR;
         } else {
-                st = o->dead ? QUIRE_IO_ERROR : quire_pager_ask(o, w->index, w->most, w->access);
+                asked = w->most;
+                st = quire_pager_ask(o, w->index, &asked, w->access);
         }
         w->page = NULL;
         w->why = QUIRE_WHY_IO_ERROR;
         switch (st) {
         case QUIRE_OK:
                 w->kind = QUIRE_EV_HARD;
+                w->brought = asked;
                 return STEP_AGAIN;
         case QUIRE_BUSY:
                 return STEP_AGAIN;
         case QUIRE_NO_MEMORY:
                 return make_room(w);
         default:
-                return STEP_DENY;
+                w->alone = asked > 1;
+                return w->alone ? STEP_AGAIN : STEP_DENY;
         }
 }
 
@@ -402,10 +410,22 @@ static bool showable_there(const struct walk *w)
                w->page->where == QUIRE_AT_FIXED;
 }
 
+/* Who gets a copy of an inherited page that is only to be read: the object that is viewed,
+ * if it inherits the page itself. */
+static struct quire_object *nearest_viewed(const struct walk *w)
+{
+        struct quire_object *o = w->region->object;
+
+        while (o != viewed(w) && o != w->object)
+                o = o->parent;
+        return o == w->object ? w->region->object : o;
+}
+
 /* It is inherited: a copy, if one is wanted.  AGAIN: there is one now. */
 static enum step copy_up(struct walk *w)
 {
-        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object : viewed(w);
+        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object
+                                                                  : nearest_viewed(w);
 
         if (quire_copy_page(w->page, to) != QUIRE_OK)
                 return make_room(w);
@@ -467,6 +487,7 @@ static enum step show_run(struct walk *w)
         for (unsigned i = 1; i < n; i++)
                 run[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
         sys->counters.prefetched += n - 1;
+        w->shown = n;
         return STEP_DONE;
 }
 
@@ -597,8 +618,10 @@ static struct quire_outcome deny(enum quire_reason why)
 
 static void count_done(struct walk *w)
 {
+        uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
+
         if (w->brought || w->kind != QUIRE_EV_HARD)
-                note_stream(w->region, w->index, w->brought ? w->brought : 1);
+                note_stream(w->region, w->index, there);
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
 }
 

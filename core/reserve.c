@@ -263,6 +263,7 @@ void quire_region_free(struct quire_region *r)
 
         if (r->object) {
                 r->object->regions--;
+                quire_copy_prune(r->object, r->object_first, r->count);
                 quire_object_drop(r->object);
         }
         if (r->grant)
