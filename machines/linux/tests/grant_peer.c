@@ -332,6 +332,8 @@ int peer_main(void)
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)signal(SIGCHLD, SIG_IGN);
+        if (getenv("PEER_USER") && (setgid(65534) || setuid(65534)))
+                return 2;
         here_open();
         while (take_order(control, &o, &fd)) {
                 if (o.op == OP_QUIT)

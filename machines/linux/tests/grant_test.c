@@ -147,6 +147,38 @@ static void test_writer_gets_a_moment(void)
         peer_stop(&q);
 }
 
+/* Of three processes the second is another user's. */
+static void test_A4_other_users(void)
+{
+        struct peer p[3];
+
+        if (geteuid())
+                SKIP("needs root, to be another user");
+        for (unsigned rights = 1; rights < 8; rights++) {
+                for (unsigned i = 0; i < 3; i++) {
+                        if (i == 1)
+                                (void)setenv("PEER_USER", "1", 1);
+                        peer_start(&p[i]);
+                        (void)unsetenv("PEER_USER");
+                }
+                new_object(0);
+                CHECK_EQ(hand_over(NULL, 0, 7, &p[0], 0).status, QUIRE_OK);
+                CHECK_EQ(hand_over(&p[0], 0, 7, &p[1], 0).status, QUIRE_OK);
+                CHECK_EQ(hand_over(&p[1], 0, rights, &p[2], 0).status, QUIRE_OK);
+                check_mapping(&p[2], 0, rights);
+                CHECK_EQ(hand_over(&p[2], 0, rights, &p[1], 1).status, QUIRE_OK);
+                check_mapping(&p[1], 1, rights);
+                CHECK_EQ(tell(&p[1], OP_MAP, 0, RW, 0).status, QUIRE_OK);
+                CHECK_EQ(tell(&p[1], OP_WRITE, 0, 88, 3).status, QUIRE_OK);
+                CHECK(holds_byte(NULL, 0, 3, 88));
+                CHECK_EQ(tell(NULL, OP_REVOKE, 0, 0, 5000).status, QUIRE_OK);
+                CHECK_EQ(tell(&p[1], OP_READ, 0, 0, 3).status, QUIRE_DENIED);
+                drop(NULL, 0);
+                for (unsigned i = 0; i < 3; i++)
+                        peer_stop(&p[i]);
+        }
+}
+
 static void test_only_hosted_objects(void)
 {
         struct quire_object_request r = { .bytes = PG, .kind = QUIRE_ANONYMOUS };
@@ -511,6 +543,7 @@ int main(int argc, char **argv)
         RUN(test_A4_D12_every_chain_of_three);
         RUN(test_order_of_rights);
         RUN(test_writer_gets_a_moment);
+        RUN(test_A4_other_users);
         RUN(test_only_hosted_objects);
         RUN(test_B57_B58_one_object_at_two_addresses);
         RUN(test_D12_revoke_past_the_dead);
