@@ -13,7 +13,8 @@
  * Does not decide: what a message looks like (message.c); when shares go (lease.c).
  *
  * Invariants
- *   J1  No descriptor leaves with rights that the grant lacks, or unsealed.
+ *   J1  No descriptor leaves with rights that the grant lacks, or unsealed (but under a
+ *       name, for those who could have asked for W: share.h).
  *   J2  No grant is made of a descriptor that does not give just what was said.
  *
  * Lock: sharing.lock.

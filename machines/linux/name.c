@@ -194,20 +194,22 @@ static enum quire_status enter_names(struct place *at, bool make, int *out)
         enum quire_status st;
         struct stat info;
 
-        do {
+        for (;;) {
                 int fd = open_place(at, make);
                 if (fd < 0) {
                         st = open_status();
                         leave_names(at, -1);
                         return quire_share_refuse(st, "no directory for names that is ours alone");
                 }
-                if (lock_directory(fd, deadline) && !fstat(fd, &info) && info.st_nlink) {
+                bool locked = lock_directory(fd, deadline);
+                if (locked && !fstat(fd, &info) && info.st_nlink) {
                         *out = fd;
                         return QUIRE_OK;
                 }
-                leave_names(at, fd);             /* or somebody has just removed it: again */
-        } while (quire_deadline_left(deadline));
-        return quire_share_refuse(QUIRE_BUSY, "the directory of names is locked");
+                leave_names(at, fd);
+                if (!locked)
+                        return quire_share_refuse(QUIRE_BUSY, "the directory of names is locked");
+        }                                        /* somebody has just removed it: again */
 }
 
 /* ------------------------------------------------------------------- entries */
@@ -286,9 +288,9 @@ static enum quire_status make_entry(int directory, const char *name, int *listen
         return QUIRE_UNSUPPORTED;
 }
 
-/* What one pass over the directory found: connections to holders of one name. */
+/* What one pass over the directory found: holders of one name. */
 struct found {
-        int fd[HOLDERS];
+        int fd[HOLDERS];                 /* a connection, or -1: he has too many just now */
         char entry[HOLDERS][ENTRY];
         unsigned count;
 };
@@ -296,7 +298,8 @@ struct found {
 static void forget_found(struct found *f)
 {
         while (f->count)
-                (void)close(f->fd[--f->count]);
+                if (f->fd[--f->count] >= 0)
+                        (void)close(f->fd[f->count]);
 }
 
 static void look_at_entry(int directory, const char *entry, const char *hash, struct found *f)
@@ -306,7 +309,7 @@ static void look_at_entry(int directory, const char *entry, const char *hash, st
 
         if (dead)
                 (void)unlinkat(directory, entry, 0);
-        if (fd >= 0 && ours && f->count < HOLDERS) {
+        if (!dead && ours && f->count < HOLDERS) {
                 memcpy(f->entry[f->count], entry, ENTRY - 2);            /* its end, too */
                 f->fd[f->count++] = fd;
         } else if (fd >= 0) {
@@ -351,18 +354,18 @@ static enum quire_status ask(int fd, const char *name, unsigned rights)
                                   quire_deadline(ANSWER));
 }
 
-/* => a holder was connected to.  Does he hold that name?  One who does not answer does. */
+/* Does he hold that name?  One who does not answer does. */
 static bool holds(int fd, const char *name)
 {
         struct message m;
         struct parcel parcel;
-        enum quire_status st = ask(fd, name, 0);
+        enum quire_status st = fd < 0 ? QUIRE_BUSY : ask(fd, name, 0);
 
         if (st == QUIRE_OK)
                 st = quire_message_receive(fd, &m, &parcel, quire_deadline(ANSWER));
         if (st == QUIRE_OK) {
                 quire_parcel_close(&parcel);
-                return m.kind == MESSAGE_REFUSED && m.status == QUIRE_CONFLICT;
+                return m.kind == MESSAGE_REFUSED && m.status != QUIRE_NOT_PRESENT;
         }
         return st == QUIRE_BUSY;
 }
@@ -373,7 +376,7 @@ static enum quire_status fetch(struct quire_process *p, int fd, const char *name
 {
         struct message m;
         struct parcel parcel;
-        enum quire_status st = ask(fd, name, rights);
+        enum quire_status st = fd < 0 ? QUIRE_BUSY : ask(fd, name, rights);
 
         if (st == QUIRE_OK)
                 st = quire_message_receive(fd, &m, &parcel, quire_deadline(QUIRE_PATIENCE));
@@ -390,6 +393,15 @@ static enum quire_status fetch(struct quire_process *p, int fd, const char *name
 
 /* --------------------------------------------------------- serving, as a holder */
 
+static void refuse_guest(int fd, enum quire_status why)
+{
+        struct message m;
+
+        quire_message_begin(&m, MESSAGE_REFUSED);
+        m.status = why;
+        (void)!quire_message_send(fd, &m, sizeof(m), NULL, quire_deadline(0));
+}
+
 /* Somebody is at the door. => the sharing's lock is held */
 void quire_name_knock(struct sharing *s, struct share *h)
 {
@@ -398,6 +410,7 @@ void quire_name_knock(struct sharing *s, struct share *h)
         if (fd < 0)
                 return;
         if (s->guests == GUESTS || !same_user(fd)) {
+                refuse_guest(fd, QUIRE_BUSY);
                 (void)close(fd);
                 return;
         }
@@ -410,15 +423,6 @@ void quire_guest_close(struct sharing *s, struct guest *g)
         (void)close(g->fd);
         *g = s->guest[--s->guests];
         s->changes++;
-}
-
-static void refuse_guest(int fd, enum quire_status why)
-{
-        struct message m;
-
-        quire_message_begin(&m, MESSAGE_REFUSED);
-        m.status = why;
-        (void)!quire_message_send(fd, &m, sizeof(m), NULL, quire_deadline(0));
 }
 
 /* Answers as quire_name_open(). */
@@ -647,14 +651,15 @@ enum quire_status quire_name_open(struct quire_process *p, const char *name, uns
 static unsigned remove_entries(int directory, const char *name)
 {
         struct found found;
-        unsigned removed = 0;
+        unsigned removed = 0, before;
 
         do {
+                before = removed;
                 search_names(directory, name, SWEPT, &found);
                 for (unsigned i = 0; i < found.count; i++)
                         removed += !unlinkat(directory, found.entry[i], 0);
                 forget_found(&found);
-        } while (found.count);
+        } while (removed > before);
         return removed;
 }
 

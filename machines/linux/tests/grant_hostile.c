@@ -513,6 +513,7 @@ static void test_hostile_guests(void)
                         fd[i] = -1;
                 }
         }
+        CHECK_EQ(tell_name(NULL, OP_PUBLISH, 0, RW, "besieged").status, QUIRE_CONFLICT);
         enum quire_status st = QUIRE_BUSY;       /* whoever says nothing is sent away in time */
         for (unsigned i = 0; i < 20 && st != QUIRE_OK; i++) {
                 st = tell_name(NULL, OP_OPEN, 1, RW, "besieged").status;
