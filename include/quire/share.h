@@ -58,7 +58,8 @@ QUIRE_CHECKED enum quire_status quire_grant_send(struct quire_process *, int soc
  * INVALID: not a message of ours, or other descriptors than it says; IO_ERROR: it
  * stops in the middle; UNSUPPORTED: of another version; DENIED: a descriptor
  * that does not give what the message says, or memory that could shrink; LIMIT:
- * larger than 16 TiB, or over the commit limit; NO_SPACE: this process has no descriptor left; NO_MEMORY.
+ * larger than 16 TiB, or over the commit limit; NO_SPACE: this process has no
+ * descriptor left; NO_MEMORY.
  */
 QUIRE_CHECKED enum quire_status quire_grant_receive(struct quire_process *, int socket,
                                                     unsigned milliseconds,
