@@ -24,8 +24,8 @@
  * vfork and posix_spawn share the parent's memory and need none of it.  A child
  * that can not be made whole stops at once: it must not see zeroes.
  *
- * Locks: `forks' and the core's, both held by the forking thread from prepare to
- * parent or child.
+ * Locks: the sharer's (owner.h), `forks' and the core's, all held by the forking thread
+ * from prepare to parent or child.
  */
 #include "owner.h"
 #include "sys.h"
@@ -182,37 +182,49 @@ static struct quire_process *forking(void)
 
 static void at_prepare(void)
 {
+        const struct sharer *s = LOAD(&quire_sharer);
         struct quire_process *p = forking();
         uint64_t all = ~(uint64_t)0, old = 0;
 
         if (!p)
                 return;
         (void)sys_sigmask(0 /* SIG_BLOCK */, &all, &old);
+        if (s)
+                s->prepare();
         quire_linux_fork_prepare(p);
+        p->sharer = s;
         p->mask = old;
 }
 
 static void at_parent(void)
 {
         struct quire_process *p = forking();
+        const struct sharer *s;
         uint64_t mask;
 
         if (!p)
                 return;
+        s = p->sharer;
         mask = p->mask;
         quire_linux_fork_parent(p, 0);
+        if (s)
+                s->parent();
         (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
 }
 
 static void at_child(void)
 {
         struct quire_process *p = forking();
+        const struct sharer *s;
         uint64_t mask;
 
         if (!p)
                 return;
+        s = p->sharer;
         mask = p->mask;
         quire_linux_fork_child(p);
+        if (s)
+                s->child();
         (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
 }
 

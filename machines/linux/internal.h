@@ -17,6 +17,7 @@
  *   lodging.c lock.c maps.c     records, the lock, obstacles
  *   host.c pagefile.c ring.c    the host: time, words, compression, transfers
  *   probe.c fork.c
+ *   message.c sealed.c lease.c grant.c name.c     other processes: sharing.h
  *
  * Locks.  L: the core's lock (host_ops.lock), which the core holds around every
  * machine call.  [L] needs it; [I] is fixed from open on; [a] is atomic.  All

@@ -19,10 +19,21 @@ struct quire_process {
         bool unwitnessed;                    /* a child holds no end: keep slots for good */
         bool at_fork;                        /* [I] fork is ours to prepare for */
         uint64_t mask;                       /* what prepare blocked */
+        const struct sharer *sharer;         /* whom prepare told */
 };
+
+/* lease.c, once anything is shared: it comes with programs that share only. */
+struct sharer {
+        void (*close)(struct quire_process *);
+        void (*prepare)(void);
+        void (*parent)(void);
+        void (*child)(void);
+};
+extern const struct sharer *quire_sharer;    /* [a] or null */
 
 /* The process that is open, or null. */
 extern struct quire_process *quire_process_current;
+void quire_problem_say(const char *why);     /* what quire_process_problem() says next */
 void quire_fork_open(struct quire_process *);
 void quire_fork_close(struct quire_process *);
 

@@ -17,15 +17,21 @@
 static _Thread_local char problem[256];
 static bool opening;                         /* [a] somebody has it open */
 struct quire_process *quire_process_current;
+const struct sharer *quire_sharer;
 
 const char *quire_process_problem(void)
 {
         return problem;
 }
 
-static enum quire_status refuse(const char *why)
+void quire_problem_say(const char *why)
 {
         (void)snprintf(problem, sizeof(problem), "%s", why);
+}
+
+static enum quire_status refuse(const char *why)
+{
+        quire_problem_say(why);
         return QUIRE_INVALID;
 }
 
@@ -152,6 +158,8 @@ enum quire_status quire_process_open(const struct quire_process_options *o,
 void quire_process_close(struct quire_process *p)
 {
         STORE(&quire_process_current, (struct quire_process *)NULL);
+        if (LOAD(&quire_sharer))
+                LOAD(&quire_sharer)->close(p);
         if (p->space)
                 quire_space_close(p->space);
         if (p->system)

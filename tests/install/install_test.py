@@ -17,7 +17,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'programs'))
 from under import Tests, clean_environment  # noqa: E402
 
-HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h']
+HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h', 'share.h']
 FACES = ['brew']                   # each has include/x.h, libquire-x, quire-x.pc, and a program in docs/x.md
 
 
