@@ -115,12 +115,42 @@ static bool has_room(const vm_node_t *n, addr_t base, size_t pages)
         return pages <= n->num_pages - (base - n->base) / PAGE_BYTES;
 }
 
+static enum quire_status reserve_again(struct context *c, addr_t base, uint64_t bytes)
+{
+        struct quire_request q = { .flags = QUIRE_EXACT, .va = base, .bytes = bytes };
+        uint64_t va;
+
+        return bytes ? quire_region_reserve(c->process.space, &q, &va) : QUIRE_OK;
+}
+
+/* What is reserved, which may be several regions of the core. */
+static enum quire_status release_reserved(struct context *c, addr_t base, uint64_t bytes)
+{
+        enum quire_status st = QUIRE_OK;
+        struct quire_info info;
+        addr_t at = base, part;
+
+        for (; st == QUIRE_OK && at < base + bytes; at += part) {
+                st = quire_region_query(c->process.space, at, &info);
+                if (st != QUIRE_OK)
+                        break;
+                part = info.base + info.bytes - at;
+                if (part > base + bytes - at)
+                        part = base + bytes - at;
+                st = quire_region_release(c->process.space, at, part);
+                if (st != QUIRE_OK)
+                        break;
+        }
+        if (st != QUIRE_OK && reserve_again(c, base, at - base) != QUIRE_OK)
+                return QUIRE_NO_MEMORY;           /* N3 does not hold: nobody else takes it */
+        return st;
+}
+
 static enum quire_status map_exactly(struct context *c, const struct mapping *m, addr_t base)
 {
         vm_node_t *n = quire_mobius_tree_find(c->process.vmm_top, base);
         struct quire_request q = { .flags = QUIRE_EXACT, .va = base };
-        struct quire_request again = { .flags = QUIRE_EXACT, .va = base,
-                                       .bytes = (uint64_t)m->pages * PAGE_BYTES };
+        uint64_t bytes = (uint64_t)m->pages * PAGE_BYTES;
         bool reserved = n && !VMM_NODE_IS_EMPTY(n);
         enum quire_status st;
         uint64_t va;
@@ -128,14 +158,13 @@ static enum quire_status map_exactly(struct context *c, const struct mapping *m,
         if (!has_room(n, base, m->pages) || (reserved && !m->area))
                 return QUIRE_CONFLICT;
         if (reserved) {
-                st = quire_region_release(c->process.space, base, again.bytes);
+                st = release_reserved(c, base, bytes);
                 if (st != QUIRE_OK)
                         return st;
         }
         st = reserve_in_core(c, m, &q, &va);
-        if (st != QUIRE_OK && reserved &&
-            quire_region_reserve(c->process.space, &again, &va) != QUIRE_OK)
-                return QUIRE_NO_MEMORY;           /* N3 does not hold: nobody else takes it */
+        if (st != QUIRE_OK && reserved && reserve_again(c, base, bytes) != QUIRE_OK)
+                return QUIRE_NO_MEMORY;           /* N3 does not hold, likewise */
         return st;
 }
 
@@ -146,6 +175,8 @@ static enum quire_status map_anywhere(struct context *c, const struct mapping *m
         uint64_t va = 0;
 
         set_range(c, m, &q);
+        if (m->pages > (q.high - q.low) / PAGE_BYTES)
+                return QUIRE_NO_SPACE;
         st = reserve_in_core(c, m, &q, &va);
         if (st != QUIRE_OK)
                 return st;
@@ -227,6 +258,7 @@ enum quire_status quire_mobius_unmap(struct context *c, addr_t at)
 {
         vm_node_t *n, before;
         struct area *a;
+        uint64_t bytes;
         enum quire_status st;
 
         quire_mobius_lock(&c->lodging);
@@ -236,6 +268,7 @@ enum quire_status quire_mobius_unmap(struct context *c, addr_t at)
                 return QUIRE_INVALID;
         }
         before = *n;
+        bytes = (uint64_t)before.num_pages * PAGE_BYTES;
         a = (struct area *)before.u.desc;
         ((struct place *)n)->going = true;
         if (a)
@@ -244,8 +277,8 @@ enum quire_status quire_mobius_unmap(struct context *c, addr_t at)
         n->u.desc = NULL;
         quire_mobius_unlock();
 
-        st = quire_region_release(c->process.space, before.base,
-                                  (uint64_t)before.num_pages * PAGE_BYTES);
+        st = a ? quire_region_release(c->process.space, before.base, bytes)
+               : release_reserved(c, before.base, bytes);
         quire_mobius_lock(&c->lodging);
         if (st == QUIRE_OK) {
                 quire_mobius_empty(c, (struct place *)n);

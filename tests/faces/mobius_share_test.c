@@ -176,7 +176,7 @@ static void test_C27_handles_keep_areas_and_belong_to_a_process(void)
         h = VmmUserOpenSharedArea(L"kept");
         b = VmmUserMapSharedArea(h, 0, USER_RW);
         CHECK(b && byte_of(two, b) == 21);
-        for (unsigned i = 0; i < 40; i++)                    /* more than there is room for at first */
+        for (unsigned i = 0; i < 40; i++)            /* there is room for 16 at first */
                 CHECK(VmmUserOpenSharedArea(L"kept") != 0);
         act_close();
 }

@@ -146,6 +146,20 @@ struct walk {
         unsigned nodes, deepest;
 };
 
+/* Reserved in the core, if in more than one piece. */
+static void check_reserved(const struct walk *w, const vm_node_t *n)
+{
+        addr_t end = n->base + n->num_pages * PAGE_SIZE;
+
+        CHECK(n->flags & VM_MEM_RESERVED);
+        for (addr_t at = n->base; at < end;) {
+                struct quire_info i = info_in(w->process, (void *)at);
+
+                CHECK(i.reserved && !i.committed && !i.mapped);
+                at = i.base + i.bytes;
+        }
+}
+
 /* What the core has there: nothing, where the node is empty. */
 static void check_core(const struct walk *w, const vm_node_t *n)
 {
@@ -160,8 +174,7 @@ static void check_core(const struct walk *w, const vm_node_t *n)
                 CHECK_EQ(i.bytes, n->num_pages * PAGE_SIZE);
                 CHECK(i.mapped);
         } else {
-                CHECK(n->flags & VM_MEM_RESERVED);
-                CHECK(i.base + i.bytes >= n->base + n->num_pages * PAGE_SIZE && !i.committed);
+                check_reserved(w, n);
         }
 }
 

@@ -95,7 +95,7 @@ static void test_C3_normal_areas_are_memory_of_their_own(void)
 
         act_open();
         a = VmmMap(3, 0, (void *)1, (void *)2, VM_AREA_NORMAL, USER_RW);
-        b = VmmMap(3, 0, NULL, NULL, VM_AREA_NORMAL, USER_RW);
+        b = VmmMap(3, 0x500000, NULL, NULL, VM_AREA_NORMAL, USER_RW);
         REQUIRE(a && b);
         n = node_of(one, a);
         CHECK_EQ(n->u.desc->type, VM_AREA_NORMAL);
