@@ -183,7 +183,7 @@ static enum quire_status map_anywhere(struct context *c, const struct mapping *m
         *base = va;
         if (has_room(quire_mobius_tree_find(c->process.vmm_top, va), va, m->pages))
                 return QUIRE_OK;
-        /* The core has a hole where we have a node: only after a failure above. */
+        /* The core has a hole where we have a node: one that goes, or after a failure above. */
         st = quire_region_release(c->process.space, va, q.bytes);
         return QUIRE_CONFLICT;
 }
@@ -220,6 +220,24 @@ static enum quire_status map_locked(struct context *c, const struct mapping *m, 
         return map_exactly(c, m, m->start);
 }
 
+/* The core chose what another thread frees: the node is not empty yet. */
+static bool came_too_early(struct context *c, const struct mapping *m, enum quire_status st,
+                           addr_t base)
+{
+        addr_t end = base + m->pages * PAGE_BYTES;
+
+        if (st != QUIRE_CONFLICT || at_exact(m))
+                return false;
+        while (base < end) {
+                vm_node_t *n = quire_mobius_tree_find(c->process.vmm_top, base);
+
+                if (!n || ((struct place *)n)->going)
+                        return n;
+                base = n->base + n->num_pages * PAGE_BYTES;
+        }
+        return false;
+}
+
 static uint32_t node_flags(const struct mapping *m)
 {
         uint32_t flags = m->flags & VM_MEM_NODE_MASK;
@@ -238,6 +256,12 @@ enum quire_status quire_mobius_map(struct context *c, const struct mapping *m, a
                 return st;
         quire_mobius_lock(&c->lodging);
         st = map_locked(c, m, base);
+        while (came_too_early(c, m, st, *base)) {
+                quire_mobius_unlock();
+                c->lodging.ops->pause(c->lodging.host);
+                quire_mobius_lock(&c->lodging);
+                st = map_locked(c, m, base);
+        }
         if (st == QUIRE_OK) {
                 vm_node_t *n = quire_mobius_tree_find(c->process.vmm_top, *base);
                 struct place *p = quire_mobius_carve(c, n, *base, m->pages, &spare);

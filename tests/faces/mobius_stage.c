@@ -12,8 +12,14 @@ static process_t *processes[PROCESSES];
 static unsigned count;
 static uint64_t seed;
 
+static bool no_share;
+
 void act_begin(int argc, char **argv)
 {
+        if (argc > 1 && !strcmp(argv[argc - 1], "--no-share")) {
+                no_share = true;
+                argc--;
+        }
         for (int i = 1; i + 1 < argc; i++) {
                 if (strcmp(argv[i], "--driver"))
                         continue;
@@ -62,6 +68,7 @@ void act_open_with(const struct drive_options *given)
 
         o.layout = &mobius_layout;
         o.audit = true;
+        o.no_share = no_share;
         stage_open_with(mobius_driver, &o);
         count = 0;
         one = open_process(space, false);
