@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from under import Tests, clean_environment  # noqa: E402
 
 HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h']
+FACES = ['mobius']
 
 
 class Place:
@@ -47,17 +48,20 @@ def example_of(root):
 
 def check_files(tests, place):
     for name in ['lib/libquire.so', 'lib/libquire.so.0', 'lib/libquire.a', 'lib/pkgconfig/quire.pc',
-                 'bin/quire', 'share/man/man1/quire.1'] + [f'include/quire/{name}' for name in HEADERS]:
+                 'bin/quire', 'share/man/man1/quire.1'] + [f'include/quire/{name}' for name in HEADERS] + [
+                     name for face in FACES for name in (
+                         f'include/{face}.h', f'lib/libquire-{face}.so', f'lib/libquire-{face}.a',
+                         f'lib/pkgconfig/quire-{face}.pc')]:
         tests.check(os.path.exists(place.path(name)), f'install_{name}')
 
 
 def check_headers(tests, place):
     languages = ['c'] + (['c++'] if shutil.which('g++') else [])
     for language in languages:
-        for header in HEADERS:
+        for header in [f'quire/{name}' for name in HEADERS] + [f'{face}.h' for face in FACES]:
             done = place.run('gcc', '-x', language, '-Wall', '-Wextra', '-Werror', '-fsyntax-only',
-                             *place.flags('--cflags'), '-', input=f'#include <quire/{header}>\n')
-            tests.check(done.returncode == 0, f'install_{header}_alone_in_{language}', done.stderr[:300])
+                             *place.flags('--cflags'), '-', input=f'#include <{header}>\n')
+            tests.check(done.returncode == 0, f'install_{os.path.basename(header)}_alone_in_{language}', done.stderr[:300])
 
 
 def check_library(tests, place, root):
@@ -71,6 +75,19 @@ def check_library(tests, place, root):
             ran = place.run(place.path(name))
             tests.check((ran.returncode, ran.stdout) == (0, f'{512 << 20}\n'),
                         f'install_readme_example_runs_{name}', f'{ran.returncode} {ran.stdout[:200]}')
+
+
+def check_faces(tests, place, root):
+    for face in FACES:
+        with open(os.path.join(root, 'docs', f'{face}.md'), encoding='utf-8') as file:
+            program = re.search(r'^```c\n(.*?)^```', file.read(), re.S | re.M).group(1)
+        with open(place.path('face.c'), 'w', encoding='utf-8') as file:
+            file.write(program)
+        flags = place.run('pkg-config', '--cflags', '--libs', f'quire-{face}').stdout.split()
+        made = place.run('gcc', '-Wall', '-o', place.path('face'), place.path('face.c'), *flags)
+        if tests.check(made.returncode == 0, f'install_{face}_example_builds', made.stderr[:500]):
+            ran = place.run(place.path('face'))
+            tests.check(ran.returncode == 0, f'install_{face}_example_runs', f'{ran.returncode} {ran.stdout[:200]}')
 
 
 def check_command(tests, place):
@@ -92,6 +109,7 @@ def main():
             check_files(tests, place)
             check_headers(tests, place)
             check_library(tests, place, root)
+            check_faces(tests, place, root)
             check_command(tests, place)
     tests.end()
 
