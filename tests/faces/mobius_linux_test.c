@@ -413,9 +413,75 @@ static void test_C5_a_truncated_file_is_a_fault_and_no_end(void)
         close(fd);
 }
 
+/* ---------------------------------------------------------------------------- threads */
+
+enum { ACTORS = 4, STEPS = 300 };
+
+static vm_desc_t *common;
+static atomic_uint wrong_bytes, denied_calls;
+
+/* Two pages of every kind, used and freed. */
+static void use_area(unsigned kind)
+{
+        struct handling h = { 0 };
+        uint8_t *at = kind == 0 ? VmmAlloc(2, 0, USER_RW) :
+                      kind == 1 ? VmmAllocCallback(2, 0, USER_RW, handle_page, &h) :
+                      kind == 2 ? VmmMapSharedArea(common, 0, READ_ONLY) : VmmReserveArea(2, 0);
+
+        atomic_fetch_add(&denied_calls, !at);
+        if (!at)
+                return;
+        if (kind == 0) {
+                at[PAGE_SIZE] = 200;
+                atomic_fetch_add(&wrong_bytes, at[0] != 0 || at[PAGE_SIZE] != 200);
+        } else if (kind == 1) {
+                atomic_fetch_add(&wrong_bytes, *(uint64_t *)(void *)(at + PAGE_SIZE + 40) !=
+                                                       ((uint64_t)1 << 32 | 5));
+                atomic_fetch_add(&wrong_bytes, atomic_load(&h.calls) != 1);
+        } else if (kind == 2) {
+                atomic_fetch_add(&wrong_bytes, at[PAGE_SIZE] != 123);
+        }
+        atomic_fetch_add(&denied_calls, VmmPageFault(process, (addr_t)at, false) != (kind != 3));
+        atomic_fetch_add(&denied_calls, !VmmFree(at + 5000));
+}
+
+static void *act_randomly(void *argument)
+{
+        uint64_t state = (uintptr_t)argument;
+
+        mobius_process_enter(process);
+        for (unsigned i = 0; i < STEPS; i++)
+                use_area((unsigned)(test_random(&state) % 4));
+        return NULL;
+}
+
+static void test_C2_C7_C23_threads_at_everything_at_once(void)
+{
+        pthread_t thread[ACTORS];
+        uint8_t *at;
+
+        act_open();
+        at = VmmAlloc(2, 0, USER_RW);
+        REQUIRE(at != NULL);
+        at[PAGE_SIZE] = 123;
+        common = VmmLookupNode(0, process->vmm_top, at)->u.desc;
+        for (uintptr_t i = 0; i < ACTORS; i++)
+                REQUIRE(!pthread_create(&thread[i], NULL, act_randomly, (void *)(i + 1)));
+        for (unsigned i = 0; i < ACTORS; i++)
+                pthread_join(thread[i], NULL);
+        CHECK_EQ(wrong_bytes, 0);
+        CHECK_EQ(denied_calls, 0);
+        CHECK_EQ(common->nodes, 1);
+        CHECK(VmmFree(at));
+        CHECK(VMM_NODE_IS_EMPTY(process->vmm_top));          /* one node, and that empty */
+        CHECK(!process->vmm_top->left && !process->vmm_top->right);
+        act_close();
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
+        RUN(test_C2_C7_C23_threads_at_everything_at_once);
         RUN(test_C3_a_normal_area_larger_than_memory);
         RUN(test_C4_C12_there_are_no_physical_addresses_and_no_address_0);
         RUN(test_C5_C24_a_file_larger_than_memory);

@@ -5,6 +5,7 @@
  * Arguments: names of tests; --driver NAME (the simulator, x86_64).
  */
 #include "mobius_stage.h"
+#include "host.h"
 
 static void test_C23_a_shared_area_shows_the_same_frames_in_another_process(void)
 {
@@ -209,50 +210,106 @@ static void test_C27_user_mode_does_not_reach_kernel_memory(void)
 
 /* ---------------------------------------------------------------------- no memory */
 
-/* A little of everything.  Calls that fail say why, and nothing changes. */
-static void do_everything(void)
+/* Calls to make, each of which may fail once, which changes nothing. */
+static struct fake_file scene_file;
+static handle_t scene_handle;
+
+static void *alloc_three(void)
 {
-        static const size_t sizes[] = { 3, 1, 2 };
-        vm_desc_t *desc;
-        uint8_t *at;
-        handle_t h;
-
-        for (unsigned i = 0; i < 3; i++) {
-                unsigned before = check_nodes(one);
-                uint64_t charge = committed();
-
-                at = VmmAlloc(sizes[i], 0x100000 + i * 0x10000, USER_RW);
-                if (!at) {
-                        CHECK_EQ(mobius_error(), MOBIUS_ENOMEM);
-                        CHECK_EQ(check_nodes(one), before);
-                        CHECK_EQ(committed(), charge);
-                        at = VmmAlloc(sizes[i], 0x100000 + i * 0x10000, USER_RW);
-                }
-                CHECK_EQ((addr_t)at, 0x100000 + i * 0x10000);
-        }
-        if (!VmmReserveArea(9, 0x200000))
-                CHECK(VmmReserveArea(9, 0x200000) != NULL);
-        if (!VmmAlloc(3, 0x203000, USER_RW)) {
-                CHECK(node_of(one, (void *)0x203000)->flags & VM_MEM_RESERVED);
-                check_nodes(one);
-                CHECK(VmmAlloc(3, 0x203000, USER_RW) != NULL);
-        }
-        desc = VmmShare((void *)0x203000, L"all");
-        if (!desc)
-                desc = VmmShare((void *)0x203000, L"all");
-        CHECK(desc != NULL);
-        mobius_process_enter(two);
-        h = VmmUserOpenSharedArea(L"all");
-        if (!h)
-                h = VmmUserOpenSharedArea(L"all");
-        if (!VmmUserMapSharedArea(h, 0, USER_RW))
-                CHECK(VmmUserMapSharedArea(h, 0, USER_RW) != NULL);
-        mobius_process_enter(one);
-        for (unsigned i = 0; i < 2; i++)
-                CHECK(VmmFree((void *)(addr_t)(0x100000 + i * 0x10000)));
+        return VmmAlloc(3, 0x100000, USER_RW);
 }
 
-static void test_C16_any_allocation_may_fail(void)
+static void *reserve_nine(void)
+{
+        return VmmReserveArea(9, 0x200000);
+}
+
+static void *alloc_in_the_reserved(void)
+{
+        return VmmAlloc(3, 0x203000, USER_RW);
+}
+
+static void *alloc_anywhere(void)
+{
+        return VmmAlloc(2, 0, KERNEL_RW);
+}
+
+static bool handle_nothing(void *cookie, vm_node_t *node, addr_t start, bool is_writing)
+{
+        (void)cookie;
+        (void)node;
+        (void)start;
+        return !is_writing;
+}
+
+static void *alloc_callback(void)
+{
+        return VmmAllocCallback(2, 0x300000, USER_RW, handle_nothing, NULL);
+}
+
+static void *map_file(void)
+{
+        return VmmMapFile(&scene_file.handle, 0x400000, 2, USER_RW);
+}
+
+static void *map_file_again(void)
+{
+        return VmmMapFile(&scene_file.handle, 0x500000, 1, USER | READ);
+}
+
+static void *share(void)
+{
+        return VmmShare((void *)0x203000, L"all");
+}
+
+static void *open_by_handle(void)
+{
+        scene_handle = VmmUserOpenSharedArea(L"all");
+        return (void *)(uintptr_t)scene_handle;
+}
+
+static void *map_by_handle(void)
+{
+        return VmmUserMapSharedArea(scene_handle, 0, USER_RW);
+}
+
+static void do_each_of(void *(*const calls[])(void), unsigned n)
+{
+        for (unsigned i = 0; i < n; i++) {
+                process_t *p = mobius_process_current();
+                unsigned before = check_nodes(p);
+                uint64_t charge = committed();
+
+                if (calls[i]())
+                        continue;
+                CHECK_EQ(mobius_error(), MOBIUS_ENOMEM);
+                CHECK_EQ(check_nodes(p), before);
+                CHECK_EQ(committed(), charge);
+                CHECK(calls[i]() != NULL);
+        }
+}
+
+static void do_everything(void)
+{
+        static void *(*const first[])(void) = {
+                alloc_three, reserve_nine, alloc_in_the_reserved, alloc_anywhere, alloc_callback,
+                map_file, map_file_again, share,
+        };
+        static void *(*const second[])(void) = { open_by_handle, map_by_handle };
+        static const addr_t frees[] = { 0x100000, 0x203000, 0x200000, 0x206000, 0x300000, 0x400000,
+                                        0x500000 };
+
+        do_each_of(first, sizeof(first) / sizeof(first[0]));
+        mobius_process_enter(two);
+        do_each_of(second, sizeof(second) / sizeof(second[0]));
+        mobius_process_enter(one);
+        for (unsigned i = 0; i < sizeof(frees) / sizeof(frees[0]); i++)
+                CHECK(VmmFree((void *)frees[i]) || VmmFree((void *)frees[i]));
+        check_nodes(one);
+}
+
+/* The nth call of the host or the machine fails, for every n.  How many there are. */
+static uint64_t fail_each(enum quire_sim_point point)
 {
         uint64_t n = 0, failed;
 
@@ -260,14 +317,22 @@ static void test_C16_any_allocation_may_fail(void)
                 struct quire_sim_host *host;
 
                 act_open();
+                fake_open(&scene_file, 2 * PAGE_SIZE, true);
                 host = mobius_driver->host(stage);
-                quire_sim_fail(host, QUIRE_SIM_ALLOC, ++n, 1);
+                quire_sim_fail(host, point, ++n, 1);
                 do_everything();
-                failed = quire_sim_failed(host, QUIRE_SIM_ALLOC);
-                quire_sim_fail(host, QUIRE_SIM_ALLOC, 1, 0);
+                failed = quire_sim_failed(host, point);
+                quire_sim_fail(host, point, 1, 0);
+                fake_done(&scene_file);
                 act_close();
         } while (failed);
-        CHECK(n > 30);
+        return n - 1;
+}
+
+static void test_C16_any_allocation_may_fail(void)
+{
+        CHECK(fail_each(QUIRE_SIM_ALLOC) > 50);
+        CHECK(fail_each(QUIRE_SIM_TABLE) > 5);
 }
 
 int main(int argc, char **argv)
