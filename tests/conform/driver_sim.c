@@ -4,6 +4,9 @@
 #include "sim.h"
 #include "simulated.h"
 
+/* A device's memory lies where the x86-64 machine has its devices. */
+enum { DEVICES = 4096, DEVICES_END = 2 << 20 };
+
 static void *open_machine(const struct drive_options *o, struct quire_sim_host *host)
 {
         const struct quire_sim_options options = {
@@ -14,6 +17,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .no_share = o->no_share,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
+                .physical = { DEVICES, DEVICES_END / 4096 - 1 },
         };
 
         return quire_sim_open(&options);

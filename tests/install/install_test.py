@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 from under import Tests, clean_environment  # noqa: E402
 
 HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h', 'share.h']
-FACES = ['brew']                   # each has include/x.h, libquire-x, quire-x.pc, and a program in docs/x.md
+FACES = ['mobius', 'brew']         # each has include/x.h, libquire-x, quire-x.pc, and a program in docs/x.md
 
 
 class Place:
@@ -48,17 +48,20 @@ def example_of(root, page='README.md'):
 
 def check_files(tests, place):
     for name in ['lib/libquire.so', 'lib/libquire.so.0', 'lib/libquire.a', 'lib/pkgconfig/quire.pc',
-                 'bin/quire', 'share/man/man1/quire.1'] + [f'include/quire/{name}' for name in HEADERS]:
+                 'bin/quire', 'share/man/man1/quire.1'] + [f'include/quire/{name}' for name in HEADERS] + [
+                     name for face in FACES for name in (
+                         f'include/{face}.h', f'lib/libquire-{face}.so', f'lib/libquire-{face}.a',
+                         f'lib/pkgconfig/quire-{face}.pc')]:
         tests.check(os.path.exists(place.path(name)), f'install_{name}')
 
 
 def check_headers(tests, place):
     languages = ['c'] + (['c++'] if shutil.which('g++') else [])
     for language in languages:
-        for header in HEADERS:
+        for header in [f'quire/{name}' for name in HEADERS] + [f'{face}.h' for face in FACES]:
             done = place.run('gcc', '-x', language, '-Wall', '-Wextra', '-Werror', '-fsyntax-only',
-                             *place.flags('--cflags'), '-', input=f'#include <quire/{header}>\n')
-            tests.check(done.returncode == 0, f'install_{header}_alone_in_{language}', done.stderr[:300])
+                             *place.flags('--cflags'), '-', input=f'#include <{header}>\n')
+            tests.check(done.returncode == 0, f'install_{os.path.basename(header)}_alone_in_{language}', done.stderr[:300])
 
 
 def check_library(tests, place, root):
