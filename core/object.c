@@ -220,6 +220,9 @@ static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s
         quire_page_hide_for_good(sys, &p, 1);
         if (p->where == QUIRE_AT_FRAME)
                 quire_count_resident(p, -1);
+        if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
+            p->slot.kind == QUIRE_SLOT_NONE)
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
         empty->object = o;
         quire_radix_replace(sys, &o->pages, empty);
         p->object = s;

@@ -255,6 +255,9 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
         must(sys, p->where != QUIRE_AT_SLOT || p->slot.kind != QUIRE_SLOT_NONE);    /* P3 */
         must(sys, p->where != QUIRE_AT_NONE || p->slot.kind == QUIRE_SLOT_NONE);
         must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind != QUIRE_SLOT_TIER);
+        must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind != QUIRE_SLOT_NONE ||
+                  p->flags & QUIRE_PAGE_IS_DIRTY || p->object->pager ||
+                  quire_object_zeroes(p->object));                             /* P3 */
         must(sys, p->slot.kind != QUIRE_SLOT_HOME || (p->object->pager && p->slot.buffer));
         must(sys, !(p->flags & QUIRE_PAGE_IS_OWED) || p->object->pager);
         must(sys, p->slot.buffer <= sys->buffer_count);
