@@ -156,6 +156,8 @@ void quire_page_empty(struct quire_page *p)
         if (p->queue != QUIRE_Q_NONE)
                 quire_queue_remove(sys, p);
         quire_page_unowe(p);
+        if (quire_page_has(p) && p->object->flags & QUIRE_ON_TOUCH)
+                quire_object_refund(p->object, 1);
         quire_store_free(sys, p);
         quire_page_drop(p);
         if (p->where == QUIRE_AT_FRAME) {
