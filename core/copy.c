@@ -142,7 +142,7 @@ static const void *contents_of(struct quire_page *p)
 }
 
 /* The object gets contents of its own, a copy of a page that it inherits.
- * => from: in a frame, or fixed.  NO_MEMORY: reclaim first; nothing changed. */
+ * => from: in a frame, or fixed.  BUSY: no frame, reclaim first; NO_MEMORY: no record. */
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to)
 {
         struct quire_system *sys = to->system;
@@ -155,12 +155,14 @@ enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *
         must_hold(sys);
         must(sys, o != to && !quire_object_own(to, index));
         p = quire_object_page(to, index);
-        if (!p || quire_frame_get(to, index, QUIRE_ANY_FILL, &frame) != QUIRE_OK)
+        if (!p)
                 return QUIRE_NO_MEMORY;
+        if (quire_frame_get(to, index, QUIRE_ANY_FILL, &frame) != QUIRE_OK)
+                return QUIRE_BUSY;
         contents = contents_of(from);
         if (!contents) {
                 quire_frame_put(sys, frame);
-                return QUIRE_NO_MEMORY;
+                return QUIRE_BUSY;
         }
         memcpy(sys->mops->frame_window(sys->machine, frame), contents, (size_t)1 << sys->shift);
         quire_page_settle(p, frame, true, false);
@@ -214,14 +216,17 @@ enum quire_status quire_copy_inherited(struct quire_object *o, uint64_t first, u
 
         must_hold(o->system);
         while (o->snapshot && (p = next_inherited(o, first, count))) {
-                enum quire_status st = QUIRE_OK;
+                enum quire_status st;
 
-                if (p->where != QUIRE_AT_FRAME)
+                if (p->where == QUIRE_AT_FRAME) {
+                        st = quire_copy_page(p, o->snapshot);
+                        if (st == QUIRE_OK)
+                                continue;
+                        if (st == QUIRE_BUSY)
+                                st = quire_reclaim_frames(o->system, 2);
+                } else {
                         st = quire_page_bring(p);
-                else if (quire_copy_page(p, o->snapshot) == QUIRE_OK)
-                        continue;
-                else
-                        st = quire_reclaim(o->system);
+                }
                 return st == QUIRE_OK ? QUIRE_BUSY : st;
         }
         return QUIRE_OK;
@@ -238,14 +243,14 @@ static enum quire_status copy_wanted(struct quire_object *o, struct quire_object
         for (; p; p = quire_radix_next(&o->pages, p->index + 1)) {
                 struct quire_region *r = quire_page_region(p);
                 unsigned shown = p->shown;
+                enum quire_status st;
 
                 if (!quire_page_wanted(p))
                         continue;
                 must(o->system, p->where == QUIRE_AT_FRAME);                   /* P4, P5 */
-                if (!quire_object_page(copy, p->index))
-                        return QUIRE_NO_MEMORY;
-                if (quire_copy_page(p, copy) != QUIRE_OK)
-                        return QUIRE_BUSY;
+                st = quire_copy_page(p, copy);
+                if (st != QUIRE_OK)
+                        return st;
                 if (shown && !p->shown)              /* its window demanded that it be hidden */
                         (void)quire_page_show(r, quire_page_va(p), &p, 1, shown);
         }

@@ -129,6 +129,15 @@ static enum step make_room(struct walk *w)
         return quire_reclaim(w->system) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
 }
 
+/* The same where a page is copied, which must be in a frame itself. */
+static enum step make_room_to_copy(struct walk *w)
+{
+        must_hold(w->system);
+        w->page = NULL;
+        w->why = QUIRE_WHY_NO_MEMORY;
+        return quire_reclaim_frames(w->system, 2) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
+}
+
 /* Does the next page want just what this one wants? */
 static struct quire_page *neighbour(struct walk *w, unsigned i, enum quire_where where)
 {
@@ -166,7 +175,7 @@ static enum step fill_zeroes(struct walk *w)
 
         must(sys, w->most <= MOST_AHEAD);
         while (!copies && want < w->most &&
-               !quire_page_has(quire_source_of(w->object, w->index + want).page))
+               !quire_page_has(quire_source_of(w->region->object, w->index + want).page))
                 want++;
         got = get_frames(w, want, QUIRE_ZEROED, frames);
         while (n < got && settle_zeroes(w, w->index + n, frames[n], n > 0))
@@ -428,7 +437,7 @@ static enum step copy_up(struct walk *w)
                                                                   : nearest_viewed(w);
 
         if (quire_copy_page(w->page, to) != QUIRE_OK)
-                return make_room(w);
+                return make_room_to_copy(w);
         return STEP_AGAIN;
 }
 
@@ -518,7 +527,7 @@ static enum step show_page(struct walk *w)
                 write = false;                       /* inherited, and only read */
         if (write && !quire_object_free_to_change(p->object, p->index)) {
                 if (quire_copy_push(p->object, p->index, p) != QUIRE_OK)
-                        return make_room(w);
+                        return make_room_to_copy(w);
                 return STEP_AGAIN;                   /* hidden, perhaps */
         }
         if (write && !make_writable(w)) {

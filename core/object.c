@@ -11,7 +11,8 @@
  * Does not decide: protections and commitment (the region's); what an object
  * inherits from its parent (copy.c), and what a pager supplies (pager.c).
  *
- * O1  every record of a private object with a home lies in a region that maps it.
+ * O1  every record of a private object with a home lies in a region that maps it, or
+ *     the object has children, which may want it.
  * O2  refs counts regions, grants, children and calls under way; no object is
  *     without.
  * O3  an object's children name it as their parent, and its snapshot is one of them.
@@ -224,6 +225,9 @@ static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s
         quire_page_hide_for_good(sys, &p, 1);
         if (p->where == QUIRE_AT_FRAME)
                 quire_count_resident(p, -1);
+        if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
+            p->slot.kind == QUIRE_SLOT_NONE)
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
         empty->object = o;
         quire_radix_replace(sys, &o->pages, empty);
         p->object = s;

@@ -206,13 +206,25 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 quire_store_push(sys);
         if (gone || sys->settled != settled)
                 return QUIRE_OK;
-        if (!n) {                              /* nothing but the tier is left to shrink */
+        if (!n)                                /* nothing but the tier is left to shrink */
                 spilled = quire_store_spill(sys, BATCH);
-                quire_store_flush(sys);
-        }
+        quire_store_flush(sys);                /* buffers of a few pages are in others' way */
         if ((n || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
         return spilled ? QUIRE_OK : wait_for_others(sys, settled);
+}
+
+/* The same, until so many frames can be had at once: one page may need another's
+ * contents, and must not go and come for ever in the one frame there is. */
+enum quire_status quire_reclaim_frames(struct quire_system *sys, uint64_t frames)
+{
+        enum quire_status st;
+
+        must(sys, frames > 0 && frames <= 2);
+        do
+                st = quire_reclaim(sys);
+        while (st == QUIRE_OK && sys->taken + sys->headroom + frames > sys->budget);
+        return st;
 }
 
 /* BUSY for a moment: let pages in transit arrive. */
