@@ -130,7 +130,7 @@ enum {
         QUIRE_PAGE_IS_BACK = 16,       /* came back soon after it was evicted */
         QUIRE_PAGE_IS_DENSE = 32,      /* its contents do not compress */
         QUIRE_PAGE_IS_OWED = 64,       /* its pager does not have these contents yet */
-        QUIRE_PAGE_IS_FAILED = 128,    /* the pager failed; whoever asks next is told */
+        QUIRE_PAGE_IS_FAILED = 128,    /* the pager failed; .slot.number that ask next are told */
 };
 enum quire_queue_id { QUIRE_Q_NONE, QUIRE_Q_IN, QUIRE_Q_HOT, QUIRE_Q_COOL, QUIRE_Q_HELD,
                       QUIRE_Q_TIER, QUIRE_Q_LATE, QUIRE_QUEUES };

@@ -73,12 +73,14 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
         quire_frame_put(sys, frame);
         p->where = st == QUIRE_BROKEN ? QUIRE_AT_LOST : QUIRE_AT_NONE;
         waited += quire_wake(sys, p);
-        if (st == QUIRE_BROKEN)
+        if (st == QUIRE_BROKEN) {
                 sys->counters.broken++;
-        else if (waited && st == QUIRE_IO_ERROR)
+        } else if (waited && st == QUIRE_IO_ERROR) {
                 p->flags |= QUIRE_PAGE_IS_FAILED;
-        else if (!p->flags)
+                p->slot.number = waited;
+        } else if (!p->flags) {
                 quire_page_free(p);
+        }
 }
 
 /* Pages that the pager keeps us waiting for. */
