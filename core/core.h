@@ -140,7 +140,8 @@ enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_
                        QUIRE_SLOT_HOME };
 struct quire_slot {
         uint8_t kind;              /* enum quire_slot_kind */
-        uint8_t file;              /* FILE: index in system.files */
+        uint8_t file;              /* FILE: index in system.files.  Of a page that a pager was
+                                    * asked for: 1, while it fills it */
         uint16_t bytes;            /* TIER: length of the compressed page.  Of a page that
                                     * a pager was asked for: 1, if it was touched */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
@@ -305,6 +306,7 @@ enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigne
                                   unsigned access);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_object_flush_last(struct quire_object *);
+void quire_pager_abandoned(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
 
 /* grant.c */
