@@ -97,13 +97,12 @@ bool quire_object_free_to_change(const struct quire_object *o, uint64_t index)
 
 /* ---------------------------------------------------------------------- copying */
 
-/* Contents that no child needs, of an object that nobody else refers to. */
+/* Contents that no child needs, and nobody else can see. */
 static void free_unneeded(struct quire_object *o, uint64_t index)
 {
         struct quire_page *p = quire_radix_find(&o->pages, index);
 
-        if (o->regions || o->grants || o->pager || !quire_page_has(p) ||
-            p->where == QUIRE_AT_COMING || !o->child)
+        if (o->pager || !quire_page_has(p) || p->where == QUIRE_AT_COMING || is_mapped(o, index))
                 return;
         for (const struct quire_object *c = o->child; c; c = c->sibling)
                 if (is_wanted(c, index))
@@ -119,8 +118,8 @@ void quire_copy_prune(struct quire_object *o, uint64_t first, uint64_t count)
 
         for (; o; o = o->parent) {
                 must_hold(o->system);
-                if (o->regions || o->grants || o->pager || !o->child)
-                        continue;
+                if (o->grants || o->pager || (o->regions && !o->home))
+                        continue;                    /* all of it can be seen */
                 for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
                      p = after) {
                         after = quire_radix_next(&o->pages, p->index + 1);

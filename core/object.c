@@ -11,7 +11,8 @@
  * Does not decide: protections and commitment (the region's); what an object
  * inherits from its parent (copy.c), and what a pager supplies (pager.c).
  *
- * O1  every record of a private object with a home lies in a region that maps it.
+ * O1  every record of a private object with a home lies in a region that maps it, or a
+ *     child inherits it.
  * O2  refs counts regions, grants, children and calls under way; no object is
  *     without.
  * O3  an object's children name it as their parent, and its snapshot is one of them.

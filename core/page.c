@@ -228,7 +228,8 @@ static void check_home(struct quire_system *sys, const struct quire_page *p)
         unsigned best;
 
         must(sys, r || !p->shown);                                             /* P2 */
-        must(sys, r || p->object->count != UINT64_MAX || !p->object->regions); /* O1 */
+        must(sys, r || p->object->count != UINT64_MAX || !p->object->regions ||
+                  p->object->child);                                           /* O1 */
         if (!r)
                 return;
         best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));
