@@ -166,7 +166,7 @@ static enum step fill_zeroes(struct walk *w)
 
         must(sys, w->most <= MOST_AHEAD);
         while (n < got) {
-                if (n && quire_page_has(quire_source_of(w->object, w->index + n).page))
+                if (n && quire_page_has(quire_source_of(w->region->object, w->index + n).page))
                         break;
                 if (!settle_zeroes(w, w->index + n, frames[n], n > 0))
                         break;

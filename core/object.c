@@ -11,8 +11,8 @@
  * Does not decide: protections and commitment (the region's); what an object
  * inherits from its parent (copy.c), and what a pager supplies (pager.c).
  *
- * O1  every record of a private object with a home lies in a region that maps it, or a
- *     child inherits it.
+ * O1  every record of a private object with a home lies in a region that maps it, or
+ *     the object has children, which may want it.
  * O2  refs counts regions, grants, children and calls under way; no object is
  *     without.
  * O3  an object's children name it as their parent, and its snapshot is one of them.
@@ -128,20 +128,15 @@ static void free_object(struct quire_object *o)
 /* => a region that let go has forgotten its pages, and a private one cleared them */
 void quire_object_drop(struct quire_object *o)
 {
-        bool bereft = false;                     /* it lost a child just now */
-
         while (o) {
                 struct quire_object *parent = o->parent;
 
                 must_hold(o->system);
                 must(o->system, o->refs > 0);                                  /* O2 */
                 if (--o->refs) {
-                        if (bereft)
-                                quire_copy_prune(o, 0, UINT64_MAX);
                         quire_object_merge(o);
                         return;
                 }
-                bereft = true;
                 if (o->pages.pages)
                         quire_object_clear(o, 0, UINT64_MAX, false);
                 if (parent)
@@ -225,6 +220,9 @@ static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s
         quire_page_hide_for_good(sys, &p, 1);
         if (p->where == QUIRE_AT_FRAME)
                 quire_count_resident(p, -1);
+        if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
+            p->slot.kind == QUIRE_SLOT_NONE)
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
         empty->object = o;
         quire_radix_replace(sys, &o->pages, empty);
         p->object = s;

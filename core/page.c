@@ -156,6 +156,8 @@ void quire_page_empty(struct quire_page *p)
         if (p->queue != QUIRE_Q_NONE)
                 quire_queue_remove(sys, p);
         quire_page_unowe(p);
+        if (quire_page_has(p) && p->object->flags & QUIRE_ON_TOUCH)
+                quire_object_refund(p->object, 1);
         quire_store_free(sys, p);
         quire_page_drop(p);
         if (p->where == QUIRE_AT_FRAME) {
@@ -228,8 +230,8 @@ static void check_home(struct quire_system *sys, const struct quire_page *p)
         unsigned best;
 
         must(sys, r || !p->shown);                                             /* P2 */
-        must(sys, r || p->object->count != UINT64_MAX || !p->object->regions ||
-                  p->object->child);                                           /* O1 */
+        must(sys, r || p->object->count != UINT64_MAX || p->object->child ||
+                  !p->object->regions);                                        /* O1 */
         if (!r)
                 return;
         best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));
@@ -255,6 +257,9 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
         must(sys, p->where != QUIRE_AT_SLOT || p->slot.kind != QUIRE_SLOT_NONE);    /* P3 */
         must(sys, p->where != QUIRE_AT_NONE || p->slot.kind == QUIRE_SLOT_NONE);
         must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind != QUIRE_SLOT_TIER);
+        must(sys, p->where != QUIRE_AT_FRAME || p->slot.kind != QUIRE_SLOT_NONE ||
+                  p->flags & QUIRE_PAGE_IS_DIRTY || p->object->pager ||
+                  quire_object_zeroes(p->object));                             /* P3 */
         must(sys, p->slot.kind != QUIRE_SLOT_HOME || (p->object->pager && p->slot.buffer));
         must(sys, !(p->flags & QUIRE_PAGE_IS_OWED) || p->object->pager);
         must(sys, p->slot.buffer <= sys->buffer_count);

@@ -219,16 +219,33 @@ enum quire_status quire_pager_supply(struct quire_grant *g, uint64_t offset, uin
         return QUIRE_OK;
 }
 
-/* A page that nobody has, or that somebody waits for, is broken from now on. */
-static bool break_page(struct quire_object *o, uint64_t index)
+/* A record for every page of the range.  False: no memory, and there are no more. */
+static bool plan_break(struct quire_object *o, uint64_t first, uint64_t count)
 {
-        struct quire_page *p = quire_object_page(o, index);
+        for (uint64_t i = 0; i < count; i++) {
+                if (quire_object_page(o, first + i))
+                        continue;
+                while (i--) {
+                        struct quire_page *p = quire_radix_find(&o->pages, first + i);
 
-        if (p && !quire_page_has(p)) {
-                p->where = QUIRE_AT_LOST;
-                o->system->counters.broken++;
+                        if (!quire_page_has(p) && !p->flags)
+                                quire_page_free(p);
+                }
+                return false;
         }
-        return p;
+        return true;
+}
+
+/* Whoever waits for the page is told; if nobody has it, it is broken from now on.
+ * => it has a record, if it is to be broken */
+static void fail_page(struct quire_page *p, enum quire_status why)
+{
+        if (p && p->queue == QUIRE_Q_LATE) {
+                end_late(p, why);
+        } else if (why == QUIRE_BROKEN && !quire_page_has(p)) {
+                p->where = QUIRE_AT_LOST;
+                p->object->system->counters.broken++;
+        }
 }
 
 enum quire_status quire_pager_fail(struct quire_grant *g, uint64_t offset, uint64_t bytes,
@@ -243,14 +260,10 @@ enum quire_status quire_pager_fail(struct quire_grant *g, uint64_t offset, uint6
         if (st != QUIRE_OK)
                 return st;
         quire_enter(g->system);
-        for (uint64_t i = 0; i < count; i++) {
-                struct quire_page *p = quire_radix_find(&g->object->pages, first + i);
-
-                if (p && p->queue == QUIRE_Q_LATE)
-                        end_late(p, why);
-                else if (why == QUIRE_BROKEN && !break_page(g->object, first + i))
-                        st = QUIRE_NO_MEMORY;
-        }
+        if (why == QUIRE_BROKEN && !plan_break(g->object, first, count))
+                st = QUIRE_NO_MEMORY;
+        for (uint64_t i = 0; st == QUIRE_OK && i < count; i++)
+                fail_page(quire_radix_find(&g->object->pages, first + i), why);
         quire_leave(g->system);
         return st;
 }

@@ -206,10 +206,9 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 quire_store_push(sys);
         if (gone || sys->settled != settled)
                 return QUIRE_OK;
-        if (!n) {                              /* nothing but the tier is left to shrink */
+        if (!n)                                /* nothing but the tier is left to shrink */
                 spilled = quire_store_spill(sys, BATCH);
-                quire_store_flush(sys);
-        }
+        quire_store_flush(sys);                /* buffers of a few pages are in others' way */
         if ((n || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
         return spilled ? QUIRE_OK : wait_for_others(sys, settled);

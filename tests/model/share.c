@@ -214,8 +214,7 @@ void act_revoke(struct run *r)
 
 /* --------------------------------------------------------------------- changes */
 
-/* What the driver says of an object's pages, page by page: has it been written (so
- * `dirty' false), or is it owed to its pager? */
+/* Runs of an object's pages that the driver names, page by page. */
 static void spread(struct run *r, const struct quire_range *runs, uint64_t n, uint64_t first,
                    uint64_t pages, bool *is)
 {
@@ -286,7 +285,7 @@ static void compare_dirty(struct run *r, struct quire_grant *g, struct model_obj
                 if (is[i] && !p->owed && !r->shape.options.no_write_protect)
                         run_fails(r, "page %lu is owed to its pager, and was not written",
                                   (unsigned long)i);
-                if (!is[i] && p->owed && !o->evicts)
+                if (!is[i] && p->owed && !o->evicts && run_failed(r) == r->failed)
                         run_fails(r, "page %lu was written, and is not owed", (unsigned long)i);
                 p->owed = is[i];
                 if (contents && !is[i] && !b->broken[i] && !run_is_home(b, i))

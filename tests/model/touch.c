@@ -32,10 +32,8 @@ static bool is_refused(struct run *r, unsigned space, uint64_t va, enum quire_re
         uint64_t index;
         struct run_book *b = run_book_at(r, space, va, &index);
 
-        if (b && why == QUIRE_WHY_BROKEN && b->broken[index]) {
-                b->broken[index] = BOOK_BROKEN;
-                return true;
-        }
+        if (b && why == QUIRE_WHY_BROKEN)
+                return b->broken[index];
         if (b && why == QUIRE_WHY_IO_ERROR)
                 return b->dead;
         return why == QUIRE_WHY_NO_MEMORY && run_at_limit(r);
