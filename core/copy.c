@@ -15,8 +15,9 @@
  *       ^-- first                        ^------ second
  *
  * Where frames are shared, an object that has a parent is snapped the other way
- * round: what it holds goes up into a new object, its parent and the copy's.
- * Nothing is then ever held twice:
+ * round, and so is one that shows what others write to its parent: what it holds
+ * goes up into a new object, its parent and the copy's.  Nothing is then ever
+ * held twice, where frames are shared:
  *
  *      root <- child           root <- upper <- child
  *                                        ^----- copy
@@ -96,13 +97,12 @@ bool quire_object_free_to_change(const struct quire_object *o, uint64_t index)
 
 /* ---------------------------------------------------------------------- copying */
 
-/* Contents that no child needs, of an object that nobody else refers to. */
+/* Contents that no child needs, and nobody else can see. */
 static void free_unneeded(struct quire_object *o, uint64_t index)
 {
         struct quire_page *p = quire_radix_find(&o->pages, index);
 
-        if (o->regions || o->grants || o->pager || !quire_page_has(p) ||
-            p->where == QUIRE_AT_COMING || !o->child)
+        if (o->pager || !quire_page_has(p) || p->where == QUIRE_AT_COMING || is_mapped(o, index))
                 return;
         for (const struct quire_object *c = o->child; c; c = c->sibling)
                 if (is_wanted(c, index))
@@ -118,8 +118,8 @@ void quire_copy_prune(struct quire_object *o, uint64_t first, uint64_t count)
 
         for (; o; o = o->parent) {
                 must_hold(o->system);
-                if (o->regions || o->grants || o->pager || !o->child)
-                        continue;
+                if (o->grants || o->pager || (o->regions && !o->home))
+                        continue;                    /* all of it can be seen */
                 for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
                      p = after) {
                         after = quire_radix_next(&o->pages, p->index + 1);
@@ -371,6 +371,16 @@ static bool in_transit(const struct quire_object *o)
         return !quire_object_settled((struct quire_object *)o, 0, UINT64_MAX);
 }
 
+/* Does it show what others will write to an object above it?  Then its snapshot does, too,
+ * and can not inherit by way of it: where it copies a page, the snapshot does not. */
+static bool inherits_changes(const struct quire_object *o)
+{
+        for (; o->parent; o = o->parent)
+                if (o->parent->snapshot != o && (o->parent->regions || o->parent->grants))
+                        return true;
+        return false;
+}
+
 /* What the object has goes up, for it and the copy. */
 static enum quire_status snap_upward(struct quire_object *o, struct quire_object *copy)
 {
@@ -419,8 +429,9 @@ enum quire_status quire_object_snapshot(struct quire_object *o, struct quire_obj
         st = copy_wanted(o, copy);
         if (st != QUIRE_OK)
                 return st;
-        return o->parent && o->system->can->shares_frames ? snap_upward(o, copy)
-                                                          : snap_downward(o, copy);
+        if (o->parent && (o->system->can->shares_frames || inherits_changes(o)))
+                return snap_upward(o, copy);
+        return snap_downward(o, copy);
 }
 
 /* ----------------------------------------------------------------------- merging */

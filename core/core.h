@@ -130,7 +130,7 @@ enum {
         QUIRE_PAGE_IS_BACK = 16,       /* came back soon after it was evicted */
         QUIRE_PAGE_IS_DENSE = 32,      /* its contents do not compress */
         QUIRE_PAGE_IS_OWED = 64,       /* its pager does not have these contents yet */
-        QUIRE_PAGE_IS_FAILED = 128,    /* the pager failed; whoever asks next is told */
+        QUIRE_PAGE_IS_FAILED = 128,    /* the pager failed; .slot.number that ask next are told */
 };
 enum quire_queue_id { QUIRE_Q_NONE, QUIRE_Q_IN, QUIRE_Q_HOT, QUIRE_Q_COOL, QUIRE_Q_HELD,
                       QUIRE_Q_TIER, QUIRE_Q_LATE, QUIRE_QUEUES };
@@ -140,7 +140,8 @@ enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_
                        QUIRE_SLOT_HOME };
 struct quire_slot {
         uint8_t kind;              /* enum quire_slot_kind */
-        uint8_t file;              /* FILE: index in system.files */
+        uint8_t file;              /* FILE: index in system.files.  Of a page that a pager was
+                                    * asked for: 1, while it fills it */
         uint16_t bytes;            /* TIER: length of the compressed page.  Of a page that
                                     * a pager was asked for: 1, if it was touched */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
@@ -306,6 +307,7 @@ enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigne
                                   unsigned access);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_object_flush_last(struct quire_object *);
+void quire_pager_abandoned(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
 
 /* grant.c */

@@ -341,7 +341,9 @@ static enum step ask(struct walk *w)
         enum quire_status st;
 
         if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
-                w->page->flags &= (uint8_t)~QUIRE_PAGE_IS_FAILED;
+                must(w->system, w->page->slot.number > 0);
+                if (!--w->page->slot.number)
+                        w->page->flags &= (uint8_t)~QUIRE_PAGE_IS_FAILED;
                 if (!w->page->flags)
                         quire_page_free(w->page);
                 st = QUIRE_IO_ERROR;
@@ -697,6 +699,8 @@ bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t tic
                         continue;
                 sys->waiters[i] = (struct quire_waiter){ ticket, p };
                 sys->waiting++;
+                if (p->queue == QUIRE_Q_LATE && p->slot.bytes == 1)
+                        p->slot.bytes = 0;           /* whoever asked for it is among these */
                 return true;
         }
         return false;

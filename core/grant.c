@@ -97,6 +97,8 @@ static void give_up(struct quire_grant *g)
         must(g->system, g->object->grants > 0);
         g->handles = 0;
         g->object->grants--;
+        if (!g->object->grants)
+                quire_pager_abandoned(g->object);
         quire_copy_prune(g->object, 0, UINT64_MAX);
         forget_names(g->system, g);
 }

@@ -128,20 +128,15 @@ static void free_object(struct quire_object *o)
 /* => a region that let go has forgotten its pages, and a private one cleared them */
 void quire_object_drop(struct quire_object *o)
 {
-        bool bereft = false;                     /* it lost a child just now */
-
         while (o) {
                 struct quire_object *parent = o->parent;
 
                 must_hold(o->system);
                 must(o->system, o->refs > 0);                                  /* O2 */
                 if (--o->refs) {
-                        if (bereft)
-                                quire_copy_prune(o, 0, UINT64_MAX);
                         quire_object_merge(o);
                         return;
                 }
-                bereft = true;
                 if (o->pages.pages)
                         quire_object_clear(o, 0, UINT64_MAX, false);
                 if (parent)

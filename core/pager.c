@@ -73,12 +73,14 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
         quire_frame_put(sys, frame);
         p->where = st == QUIRE_BROKEN ? QUIRE_AT_LOST : QUIRE_AT_NONE;
         waited += quire_wake(sys, p);
-        if (st == QUIRE_BROKEN)
+        if (st == QUIRE_BROKEN) {
                 sys->counters.broken++;
-        else if (waited && st == QUIRE_IO_ERROR)
+        } else if (waited && st == QUIRE_IO_ERROR) {
                 p->flags |= QUIRE_PAGE_IS_FAILED;
-        else if (!p->flags)
+                p->slot.number = waited;
+        } else if (!p->flags) {
                 quire_page_free(p);
+        }
 }
 
 /* Pages that the pager keeps us waiting for. */
@@ -87,6 +89,7 @@ static void be_late(struct quire_system *sys, struct quire_page **pages, unsigne
         for (unsigned i = 0; i < count; i++) {
                 if (pages[i]->where != QUIRE_AT_COMING || pages[i]->queue == QUIRE_Q_LATE)
                         continue;
+                pages[i]->slot.file = 1;             /* its frame is the pager's to write to */
                 quire_queue_push(sys, pages[i], QUIRE_Q_LATE);
                 sys->late++;
         }
@@ -134,15 +137,20 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
         st = o->pager->fill(o->context, index << sys->shift, (uint64_t)n << sys->shift, access,
                             window);
         quire_lock(sys);
+        if (st == QUIRE_BUSY && (o->dead || !o->grants))
+                st = QUIRE_IO_ERROR;                 /* nobody will supply them */
         if (st != QUIRE_OK && st != QUIRE_BUSY && st != QUIRE_BROKEN)
                 st = QUIRE_IO_ERROR;
         if (st == QUIRE_IO_ERROR)
                 sys->counters.io_errors++;
-        for (unsigned i = 0; st != QUIRE_BUSY && i < n; i++) {
+        for (unsigned i = 0; i < n; i++) {
                 struct quire_page *p = quire_radix_find(&o->pages, index + i);
 
                 if (!p || p->queue != QUIRE_Q_LATE || p->slot.number != asked)
                         continue;                    /* supplied meanwhile */
+                p->slot.file = 0;
+                if (st == QUIRE_BUSY)
+                        continue;
                 p->slot.bytes = 0;                   /* who wants it sees the answer */
                 end_late(p, st == QUIRE_IO_ERROR && n > 1 ? QUIRE_NOT_PRESENT : st);
                 if (st == QUIRE_OK && i)
@@ -260,16 +268,25 @@ enum quire_status quire_pager_fail(struct quire_grant *g, uint64_t offset, uint6
         return st;
 }
 
-/* Late pages of one object, or of all; who waits for them is told. */
+/* Late pages of one object, save those that its pager is just filling, or of all; who
+ * waits for them is told. */
 static void fail_late(struct quire_system *sys, const struct quire_object *o)
 {
         struct quire_page *p = sys->queue[QUIRE_Q_LATE].first, *after;
 
         for (; p; p = after) {
                 after = p->next;
-                if (!o || p->object == o)
+                if (!o || (p->object == o && !p->slot.file))
                         end_late(p, QUIRE_IO_ERROR);
         }
+}
+
+/* Nobody has a grant to supply with any more. */
+void quire_pager_abandoned(struct quire_object *o)
+{
+        must(o->system, !o->grants);
+        if (o->pager)
+                fail_late(o->system, o);
 }
 
 void quire_pager_died(struct quire_grant *g)

@@ -42,6 +42,7 @@ struct drive_options {
         /* Simulated machines without an ability; all have it otherwise. */
         bool no_plain, no_harvest, no_write_protect;
         bool no_share;               /* frames as on Linux: sim.h */
+        struct quire_range physical; /* simulator: addresses of devices (x86_64 has its own) */
         /* Called after the driver has noted the reason; null: DENY. */
         quire_denied_fn denied;
         void *denied_context;

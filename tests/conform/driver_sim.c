@@ -15,6 +15,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .no_plain = o->no_plain,
                 .no_harvest = o->no_harvest,
                 .no_share = o->no_share,
+                .physical = o->physical,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
                 .physical = { DEVICES, DEVICES_END / 4096 - 1 },

@@ -1,0 +1,287 @@
+/*
+ * features_epoch_test.c - which pages of an object were written since somebody last
+ * asked (D3), against a shadow copy: exactly, under evictions, snapshots and threads, with
+ * nothing lost across a reset.
+ */
+#include "book.h"
+
+enum { PAGES = 64, STEPS = 700 };
+
+struct shadow {
+        struct quire_grant *grant;
+        struct quire_space *in[2];
+        uint64_t va[2];
+        bool written[PAGES];
+        uint64_t word[PAGES];
+};
+
+/* Ask for a range, so many runs at a time, and compare; with reset a new epoch begins. */
+static void check_written(struct shadow *s, uint64_t first, uint64_t count, bool reset,
+                          uint64_t most)
+{
+        bool told[PAGES] = { false };
+        uint64_t at = first, end = first + count, n;
+        struct quire_range out[PAGES];
+
+        do {
+                n = most;
+                CHECK(quire_object_written(s->grant, at * PAGE, (end - at) * PAGE, reset, out,
+                                           &n) == QUIRE_OK);
+                for (uint64_t i = 0; i < n; i++) {
+                        uint64_t run = out[i].first / PAGE;
+
+                        CHECK(run >= at && out[i].pages);          /* ascending, not adjacent */
+                        at = run + out[i].pages;
+                        CHECK(at <= end);
+                        while (run < at && run < PAGES)
+                                told[run++] = true;
+                }
+        } while (n == most && at < end);
+        for (uint64_t i = first; i < end; i++) {
+                CHECK_EQ(told[i], s->written[i]);
+                if (reset)
+                        s->written[i] = false;
+        }
+}
+
+static void step_shadow(struct shadow *s, uint64_t *state)
+{
+        uint64_t i = test_random(state) % PAGES, n = 1 + test_random(state) % (PAGES - i);
+        unsigned v = (unsigned)(test_random(state) % 2);
+        struct quire_grant *k;
+
+        switch (test_random(state) % 12) {
+        case 0:
+                evict(s->in[v], s->va[v] + i * PAGE, n);
+                break;
+        case 1:
+                check_written(s, i, n, false, PAGES);
+                break;
+        case 2:
+                check_written(s, i, n, true, 1 + test_random(state) % 5);
+                break;
+        case 3:                              /* a snapshot has an epoch of its own */
+                k = snapshot(s->grant);
+                CHECK(info(k).flags & QUIRE_EPOCHS);
+                n = 1;
+                CHECK(quire_object_written(k, 0, PAGES * PAGE, true,
+                                           &(struct quire_range){ 0 }, &n) == QUIRE_OK);
+                CHECK_EQ(n, 0);
+                quire_grant_close(k);
+                break;
+        case 4: case 5:
+                CHECK_EQ(word_in(s->in[v], s->va[v] + i * PAGE), s->word[i]);
+                break;
+        default:
+                s->word[i] = test_random(state);
+                CHECK_EQ(put_word(s->in[v], s->va[v] + i * PAGE, s->word[i]), 0);
+                s->written[i] = true;
+        }
+}
+
+/* Of an object as it was opened, or of a snapshot of a snapshot. */
+static void play_shadow(uint64_t seed, unsigned depth, unsigned flags)
+{
+        struct drive_options o = options;
+        struct shadow s = { .grant = NULL };
+        struct quire_grant *above[3];
+        uint64_t state = seed;
+
+        o.budget = on->simulated ? quire_budget_least(4096) : o.budget;
+        begin_with(o);
+        s.grant = object(PAGES, QUIRE_EPOCHS | flags);
+        for (unsigned i = 0; i < depth; i++) {
+                above[i] = s.grant;
+                s.grant = snapshot(s.grant);
+        }
+        s.in[0] = s.in[1] = space;
+        if (on->simulated && !flags)
+                s.in[1] = stage_space(&quire_layout_64);
+        s.va[0] = map(space, s.grant, 0, PAGES, RW, 0);
+        s.va[1] = flags ? s.va[0] : map(s.in[1], s.grant, 0, PAGES, RW, 0);
+        for (unsigned step = 0; step < STEPS && !quire_test_state.bad; step++)
+                step_shadow(&s, &state);
+        check_written(&s, 0, PAGES, true, 1);
+        check_written(&s, 0, PAGES, true, PAGES);
+        if (quire_test_state.bad)
+                fprintf(stderr, "seed of the shadow: %" PRIu64 ", %u deep\n", seed, depth);
+        release(s.in[0], s.va[0]);
+        if (!flags)
+                release(s.in[1], s.va[1]);
+        quire_grant_close(s.grant);
+        while (depth--)
+                quire_grant_close(above[depth]);
+        finish();
+}
+
+static void test_D3_exactly_what_was_written(void)
+{
+        for (unsigned i = 0; i < 9 && !quire_test_state.bad; i++)
+                play_shadow(test_seed() + i, i % 3, 0);
+        play_shadow(test_seed(), 0, QUIRE_SOLE);
+}
+
+static void test_D3_only_where_it_was_asked_for(void)
+{
+        struct quire_range out[2];
+        struct quire_grant *g;
+        struct book b;
+        uint64_t va, n = 2;
+
+        begin();
+        g = object(4, 0);
+        CHECK(quire_object_written(g, 0, PAGE, false, out, &n) == QUIRE_INVALID);
+        CHECK(quire_object_dirty(g, 0, PAGE, out, &n) == QUIRE_INVALID);
+        quire_grant_close(g);
+        g = open_book(&b, &book_pager, QUIRE_EPOCHS);
+        va = map(space, g, 0, 64, RW, 0);
+        CHECK_EQ(store(va + 9 * PAGE, 1), 0);
+        CHECK(quire_object_flush(g, 0, 64 * PAGE) == QUIRE_OK);
+        CHECK(quire_object_written(g, 0, 64 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK(n == 1 && out[0].first == 9 * PAGE);         /* home, and written in this epoch */
+        CHECK_EQ(store(va + 9 * PAGE, 2), 0);
+        n = 2;
+        CHECK(quire_object_dirty(g, 0, 64 * PAGE, out, &n) == QUIRE_OK);
+        CHECK_EQ(n, 1);
+        n = 2;
+        CHECK(quire_object_written(g, 0, 64 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK_EQ(n, 1);
+        n = 2;
+        CHECK(quire_object_dirty(g, 0, 64 * PAGE, out, &n) == QUIRE_OK);
+        CHECK_EQ(n, 1);                                    /* still not home */
+        evict(space, va, 64);
+        n = 2;
+        CHECK(quire_object_written(g, 0, 64 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK_EQ(n, 0);
+        release(space, va);
+        quire_grant_close(g);
+        CHECK_EQ(b.page[9], 2);
+        finish();
+}
+
+/* ------------------------------------------------------------------------ under threads */
+
+enum { WRITERS = 3, WRITES = 260 };
+
+/* Stores to each page: begun, and ended; and what they were when it was last reset. */
+static struct {
+        struct quire_grant *grant;
+        struct quire_space *in[2];
+        uint64_t va[2];
+        uint64_t begun[PAGES], ended[PAGES];
+        uint64_t begun_then[PAGES], ended_then[PAGES];
+        unsigned writers;
+        uint64_t told;
+} shared;
+
+static void write_pages(void *argument)
+{
+        uint64_t state = (uintptr_t)argument + test_seed();
+
+        for (unsigned i = 0; i < WRITES && !quire_test_state.bad; i++) {
+                uint64_t page = test_random(&state) % PAGES;
+                unsigned v = (unsigned)(test_random(&state) % 2);
+
+                if (test_random(&state) % 12 == 0) {
+                        evict(shared.in[v], shared.va[v] + page * PAGE, PAGES - page);
+                        continue;
+                }
+                shared.begun[page]++;
+                CHECK_EQ(on->access(stage, shared.in[v], shared.va[v] + page * PAGE +
+                                    8 * (uintptr_t)argument, W, &state, 8, NULL), DRIVE_OK);
+                shared.ended[page]++;
+                if (test_random(&state) % 4 == 0)
+                        quire_sim_yield(on->host(stage));
+        }
+        shared.writers--;
+}
+
+/* A store that ended before we ask, and was not told of, is told now; and what is told
+ * was under way or begun since the last time. */
+static void collect_once(void)
+{
+        uint64_t ended[PAGES], n = PAGES;
+        struct quire_range out[PAGES];
+        bool told[PAGES] = { false };
+
+        memcpy(ended, shared.ended, sizeof(ended));
+        CHECK(quire_object_written(shared.grant, 0, PAGES * PAGE, true, out, &n) == QUIRE_OK);
+        for (uint64_t i = 0; i < n; i++)
+                for (uint64_t k = 0; k < out[i].pages; k++)
+                        told[out[i].first / PAGE + k] = true;
+        for (unsigned i = 0; i < PAGES; i++) {
+                if (ended[i] > shared.begun_then[i])
+                        CHECK(told[i]);
+                if (!told[i])
+                        continue;
+                CHECK(shared.begun[i] > shared.ended_then[i]);
+                shared.begun_then[i] = shared.begun[i];
+                shared.ended_then[i] = ended[i];
+                shared.told++;
+        }
+}
+
+static void collect(void *argument)
+{
+        (void)argument;
+        while (shared.writers && !quire_test_state.bad) {
+                collect_once();
+                for (unsigned i = 0; i < 8; i++) {
+                        quire_sim_pass(on->host(stage), 2000);     /* transfers end */
+                        quire_sim_yield(on->host(stage));
+                }
+        }
+        collect_once();
+}
+
+static void test_D3_nothing_is_lost_under_threads(void)
+{
+        for (unsigned round = 0; round < 4 && !quire_test_state.bad; round++) {
+                struct drive_options o = options;
+
+                o.budget = quire_budget_least(4096);
+                o.seed = test_seed() + round;
+                o.preempt_percent = 30;
+                o.slow_io = round % 2;
+                o.audit = false;
+                begin_with(o);
+                memset(&shared, 0, sizeof(shared));
+                shared.grant = object(PAGES, QUIRE_EPOCHS);
+                shared.in[0] = space;
+                shared.in[1] = stage_space(&quire_layout_64);
+                for (unsigned v = 0; v < 2; v++)
+                        shared.va[v] = map(shared.in[v], shared.grant, 0, PAGES, RW, 0);
+                shared.writers = WRITERS;
+                for (uintptr_t k = 0; k < WRITERS; k++)
+                        REQUIRE(quire_sim_thread_start(on->host(stage), "writer", write_pages,
+                                                       (void *)k));
+                REQUIRE(quire_sim_thread_start(on->host(stage), "reader", collect, NULL));
+                quire_sim_run(on->host(stage));
+                collect_once();
+                CHECK(shared.told > PAGES);
+                for (unsigned v = 0; v < 2; v++)
+                        release(shared.in[v], shared.va[v]);
+                quire_grant_close(shared.grant);
+                finish();
+        }
+}
+
+static void on_one_space(void)
+{
+        RUN(test_D3_exactly_what_was_written);
+        RUN(test_D3_only_where_it_was_asked_for);
+}
+
+static void on_simulated(void)
+{
+        on_one_space();
+        RUN(test_D3_nothing_is_lost_under_threads);
+}
+
+int main(int argc, char **argv)
+{
+        test_begin(argc, argv);
+        share_on_simulated(on_simulated);
+        share_on_linux(on_one_space);
+        return test_end();
+}
