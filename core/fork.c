@@ -9,11 +9,12 @@
 void quire_system_freeze(struct quire_system *sys)
 {
         quire_enter(sys);
-        while (sys->transit || sys->going) {
+        sys->freezing = true;
+        while (sys->transit || sys->going || sys->lent) {
                 if (!quire_store_settle(sys, true))
                         quire_wait_settled(sys);
         }
-        must(sys, !sys->frozen && !sys->transit && !sys->going);
+        must(sys, !sys->frozen && !sys->transit && !sys->going && !sys->lent);
         quire_slots_keep(sys);
         sys->frozen = true;
 }
@@ -80,6 +81,6 @@ void quire_system_forked(struct quire_system *sys)
 void quire_system_thaw(struct quire_system *sys)
 {
         must(sys, sys->frozen);
-        sys->frozen = false;
+        sys->frozen = sys->freezing = false;
         quire_leave(sys);
 }

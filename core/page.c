@@ -41,6 +41,11 @@ struct quire_region *quire_page_region(const struct quire_page *p)
         return r && r->object == p->object ? r : NULL;
 }
 
+static bool has_frame(const struct quire_page *p)
+{
+        return p && (p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_COMING);
+}
+
 /* A frame for a page of the object, within the budget.  NO_MEMORY: reclaim first. */
 enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum quire_fill fill,
                                   quire_frame *out)
@@ -59,6 +64,24 @@ enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum q
         sys->taken++;
         sys->frames++;
         return QUIRE_OK;
+}
+
+/* Frames for so many pages from the index on will be wanted, as far as there are any and
+ * nobody has those pages. */
+void quire_frames_prepare(struct quire_object *o, uint64_t index, uint64_t count)
+{
+        struct quire_system *sys = o->system;
+        uint64_t used = sys->taken + sys->headroom;
+        uint64_t most = quire_min(count, sys->budget > used ? sys->budget - used : 0), n = 0;
+
+        must_hold(sys);
+        if (!o->store || !sys->mops->frame_prepare)
+                return;
+        most = quire_min(most, index < o->count ? o->count - index : 0);
+        while (n < most && !has_frame(quire_radix_find(&o->pages, index + n)))
+                n++;
+        if (n > 1)
+                sys->mops->frame_prepare(sys->machine, o->store, index, n);
 }
 
 /* => entered nowhere */

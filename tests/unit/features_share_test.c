@@ -323,6 +323,13 @@ struct book {
         unsigned filled, calls, wrote, synced, closed;
         enum quire_status answer, write_answer, sync_answer;
         uint64_t bad;                        /* plus one: a page that is not there just now */
+        struct lent {                        /* what it was asked for ahead, in this order */
+                struct quire_object *object;
+                uint64_t offset, bytes;
+                void *page[QUIRE_IO_MAX];
+        } lent[64];
+        unsigned lents;
+        bool lazy;                           /* it does not read ahead just now */
 };
 
 static enum quire_status book_fill(void *context, uint64_t offset, uint64_t bytes, unsigned access,
@@ -364,6 +371,36 @@ static enum quire_status book_sync(void *context)
         return b->sync_answer;
 }
 
+static enum quire_status book_ahead(void *context, struct quire_object *o, uint64_t offset,
+                                    uint64_t bytes, void *const page[])
+{
+        struct book *b = context;
+        struct lent *l = &b->lent[b->lents];
+
+        if (b->lazy || b->lents == 64)
+                return QUIRE_IO_ERROR;
+        *l = (struct lent){ .object = o, .offset = offset, .bytes = bytes };
+        memcpy(l->page, page, bytes / PAGE * sizeof(*page));
+        b->lents++;
+        return QUIRE_BUSY;
+}
+
+/* What was asked for ahead is there now, or not. */
+static void book_filled(struct book *b, enum quire_status st)
+{
+        for (unsigned i = 0; i < b->lents; i++) {
+                const struct lent *l = &b->lent[i];
+
+                for (uint64_t k = 0; k < l->bytes / PAGE; k++)
+                        memset(l->page[k], b->page[l->offset / PAGE + k], PAGE);
+                quire_pager_filled(l->object, l->offset, l->bytes, st);
+        }
+        b->lents = 0;
+}
+
+static const struct quire_pager ahead_pager = { .fill = book_fill, .ahead = book_ahead,
+                                                .write = book_write, .closed = book_closed,
+                                                .most = 8, .evicts = true };
 static const struct quire_pager book_pager = { .fill = book_fill, .write = book_write,
                                                .closed = book_closed };
 static const struct quire_pager home_pager = { .fill = book_fill, .write = book_write,
@@ -480,6 +517,56 @@ static void test_D4_a_run_of_faults_reads_ahead(void)
         stage_close();
 }
 
+static void test_D4_pages_are_filled_while_others_are_used(void)
+{
+        struct quire_grant *g;
+        struct book b;
+        uint64_t va;
+        unsigned asked;
+
+        begin();
+        g = open_book(&b, &ahead_pager, 0);
+        va = map(space, g, 0, 64, RW, 0);
+        CHECK(quire_region_advise(space, va, PAGE, QUIRE_SEQUENTIAL) == QUIRE_OK);
+        CHECK_EQ(byte_at(va), 1);
+        CHECK_EQ(b.filled, 8);
+        CHECK(b.lents > 1 && b.lent[0].offset == 8 * PAGE && b.lent[1].offset == 16 * PAGE);
+        quire_system_audit(sys);
+        book_filled(&b, QUIRE_OK);
+        quire_system_audit(sys);
+        for (uint64_t i = 0; i < 64; i++) {
+                CHECK_EQ(byte_at(va + i * PAGE), (uint8_t)(i + 1));
+                book_filled(&b, QUIRE_OK);
+        }
+        CHECK_EQ(b.filled, 8);                       /* all others came of themselves */
+        CHECK_EQ(store(va + 9 * PAGE, 99), 0);
+        release(space, va);
+        quire_grant_close(g);
+        CHECK_EQ(b.page[9], 99);
+
+        g = open_book(&b, &ahead_pager, 0);
+        va = map(space, g, 0, 64, R, 0);
+        CHECK(quire_region_advise(space, va, PAGE, QUIRE_SEQUENTIAL) == QUIRE_OK);
+        CHECK_EQ(byte_at(va), 1);
+        book_filled(&b, QUIRE_IO_ERROR);             /* it does not matter */
+        quire_system_audit(sys);
+        asked = b.filled;
+        b.lazy = true;
+        for (uint64_t i = 0; i < 64; i++)
+                CHECK_EQ(byte_at(va + i * PAGE), (uint8_t)(i + 1));
+        CHECK_EQ(b.filled, asked + 56);
+        b.lazy = false;
+        CHECK(quire_region_advise(space, va, 64 * PAGE, QUIRE_WONT_NEED) == QUIRE_OK);
+        CHECK_EQ(byte_at(va), 1);
+        CHECK(b.lents > 0);
+        release(space, va);
+        quire_grant_close(g);
+        CHECK_EQ(b.closed, 0);                       /* not while it writes to our frames */
+        book_filled(&b, QUIRE_OK);
+        CHECK_EQ(b.closed, 1);
+        stage_close();
+}
+
 static void test_D4_a_flush_is_durable(void)
 {
         struct quire_grant *g;
@@ -544,6 +631,7 @@ static void run_all(const struct driver *driver, bool no_share)
         RUN(test_D12_revoking_reaches_all);
         RUN(test_D4_a_pager_supplies_and_takes);
         RUN(test_D4_a_run_of_faults_reads_ahead);
+        RUN(test_D4_pages_are_filled_while_others_are_used);
         RUN(test_D4_a_flush_is_durable);
         RUN(test_D4_a_file_larger_than_memory);
 }
