@@ -17,11 +17,33 @@ struct quire_process {
         bool unwitnessed;                    /* a child holds no end: keep slots for good */
         bool at_fork;                        /* [I] fork is ours to prepare for */
         uint64_t mask;                       /* what prepare blocked */
+        struct reader *reader;               /* reader.c: [a] null until the first file */
 };
 
 /* The process that is open, or null. */
 extern struct quire_process *quire_process_current;
 void quire_fork_open(struct quire_process *);
 void quire_fork_close(struct quire_process *);
+
+/* reader.c: threads that read files ahead of those who will want them. */
+struct file;
+struct reading {
+        struct file *file;
+        struct quire_object *object;         /* to be told: quire_pager_filled() */
+        uint64_t offset, bytes;
+        void *page[QUIRE_IO_MAX];
+};
+#define QUIRE_READING_MOST (8 * QUIRE_IO_MAX)        /* pages that are read with one call */
+bool quire_reader_open(struct quire_process *);
+/* False: too much waits already.  Any context. */
+bool quire_reader_add(struct reader *, const struct reading *);
+/* What was added is done. */
+void quire_reader_close(struct quire_process *);
+/* In a child of fork. */
+void quire_reader_lost(struct quire_process *);
+
+/* file.c: the object's range into pages, at most QUIRE_READING_MOST of them. */
+enum quire_status quire_file_read(struct file *, uint64_t offset, uint64_t bytes,
+                                  void *const page[]);
 
 #endif
