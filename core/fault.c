@@ -27,6 +27,7 @@
 #include "core.h"
 
 #define MOST_AHEAD 32u
+#define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
 
 /* One access on its way. */
 struct walk {
@@ -99,6 +100,8 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
         if (!s) {
                 s = weakest_stream(r);
                 s->window = 1;
+                s->depth = 0;
+                s->asked = 0;
         }
         s->window = quire_min(MOST_AHEAD, s->window * 2);
         s->expected = index + count;
@@ -110,6 +113,7 @@ static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, 
         unsigned n = 0;
 
         must(w->system, want && want <= MOST_AHEAD);
+        quire_frames_prepare(w->object, w->index, want);
         for (; n < want; n++) {
                 const struct quire_page *p = quire_radix_find(&w->object->pages, w->index + n);
 
@@ -627,10 +631,30 @@ static struct quire_outcome deny(enum quire_reason why)
         return (struct quire_outcome){ .verdict = QUIRE_DENY, .reason = why };
 }
 
-static void count_done(struct walk *w)
+/* Beyond a run of faults that has proved itself the pager fills pages while others are
+ * used: more of them each time (drops and retakes the lock). */
+static void look_ahead(struct walk *w, uint64_t next)
 {
-        uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
+        const struct quire_region *r = w->region;
+        struct quire_object *o = w->object;
+        uint64_t end = w->piece.first + w->piece.count, from, to;
+        struct quire_stream *s = stream_at(w->region, next);
 
+        if (!o->pager || !o->pager->ahead || o->dead || r->pattern == QUIRE_READ_RANDOM || !s ||
+            (s->window < MOST_AHEAD && r->pattern != QUIRE_READ_SEQUENTIAL))
+                return;
+        s->depth = (uint32_t)quire_min(quire_max(2 * s->depth, 2 * MOST_AHEAD),
+                                       quire_min(DEEPEST, w->system->budget / 8));
+        from = s->asked > next && s->asked - next <= DEEPEST ? s->asked : next;
+        to = quire_min(next + s->depth, end);
+        if (to <= from || (to < end && to - from < quire_min(MOST_AHEAD, s->depth)))
+                return;
+        s->asked = to;
+        quire_pager_ask_ahead(o, from, to - from);
+}
+
+static void count_done(struct walk *w, uint64_t there)
+{
         if (w->brought || w->kind != QUIRE_EV_HARD)
                 note_stream(w->region, w->index, there);
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
@@ -661,8 +685,13 @@ struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigne
                         continue;
                 if (step == STEP_DENY)
                         return deny(w.why);
-                if (step == STEP_DONE && w.page->where == QUIRE_AT_FRAME)
-                        count_done(&w);
+                if (step == STEP_DONE && w.page->where == QUIRE_AT_FRAME) {
+                        uint64_t there = quire_max(quire_max(w.brought, w.shown), 1);
+
+                        count_done(&w, there);
+                        if (w.ticket && w.ticket != QUIRE_NO_ALARM)
+                                look_ahead(&w, w.index + there);
+                }
                 return (struct quire_outcome){ step == STEP_PEND ? QUIRE_PENDING : QUIRE_RESUME,
                                                0, w.kind };
         }

@@ -18,11 +18,12 @@ static void hide_views(struct quire_system *sys)
 void quire_system_freeze(struct quire_system *sys)
 {
         quire_enter(sys);
-        while (sys->transit || sys->going) {
+        sys->freezing = true;
+        while (sys->transit || sys->going || sys->lent) {
                 if (!quire_store_settle(sys, true))
                         quire_wait_settled(sys);
         }
-        must(sys, !sys->frozen && !sys->transit && !sys->going);
+        must(sys, !sys->frozen && !sys->transit && !sys->going && !sys->lent);
         hide_views(sys);
         quire_slots_keep(sys);
         sys->frozen = true;
@@ -90,6 +91,6 @@ void quire_system_forked(struct quire_system *sys)
 void quire_system_thaw(struct quire_system *sys)
 {
         must(sys, sys->frozen);
-        sys->frozen = false;
+        sys->frozen = sys->freezing = false;
         quire_leave(sys);
 }

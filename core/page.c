@@ -69,6 +69,24 @@ enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum q
         return QUIRE_OK;
 }
 
+/* Frames for so many pages from the index on will be wanted, as far as there are any and
+ * nobody has those pages. */
+void quire_frames_prepare(struct quire_object *o, uint64_t index, uint64_t count)
+{
+        struct quire_system *sys = o->system;
+        uint64_t used = sys->taken + sys->headroom;
+        uint64_t most = quire_min(count, sys->budget > used ? sys->budget - used : 0), n = 0;
+
+        must_hold(sys);
+        if (!o->store || !sys->mops->frame_prepare)
+                return;
+        most = quire_min(most, index < o->count ? o->count - index : 0);
+        while (n < most && !has_frame(o, index + n))
+                n++;
+        if (n > 1)
+                sys->mops->frame_prepare(sys->machine, o->store, index, n);
+}
+
 /* => entered nowhere */
 void quire_frame_put(struct quire_system *sys, quire_frame f)
 {

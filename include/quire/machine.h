@@ -182,6 +182,10 @@ struct quire_machine_ops {
          * page i.  QUIRE_MODIFIED only in delegated, watched ranges. */
         enum quire_status (*harvest)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                      uint8_t *bits);
+        /* Frames of a store that frame_alloc will be asked for next, for which it has none
+         * yet: a machine that makes many for less than one by one may do so now. */
+        void (*frame_prepare)(struct quire_machine *, struct quire_store *, uint64_t index,
+                              uint64_t pages);
         /* The frame at a physical address: memory or a device of the machine's,
          * which is neither counted nor freed (frame_free is never called for it),
          * and may be entered anywhere.  NOT_PRESENT: there is none. */

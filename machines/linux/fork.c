@@ -123,6 +123,7 @@ void quire_linux_fork_prepare(struct quire_process *p)
         forget_children(p);              /* or one child after the other would keep them */
         quire_pagefile_keep(p->system, true);
         quire_system_freeze(p->system);
+        quire_stores_settle(p->l);
         open_witness(p);
         open_copied(p);
 }
@@ -160,6 +161,7 @@ void quire_linux_fork_child(struct quire_process *p)
         if (!quire_linux_see_memory(l) || !quire_arena_protect(l))
                 quire_linux_stop(l, "a forked child can not watch over its memory");
         quire_threads_lost(l);
+        quire_reader_lost(p);
         quire_ring_forget(l);
         hold_witness(p);
         quire_system_forked(p->system);

@@ -162,6 +162,7 @@ void quire_process_close(struct quire_process *p)
                 LOAD(&quire_sharer)->close(p);
         if (p->space)
                 quire_space_close(p->space);
+        quire_reader_close(p);               /* it may hold the last reference to an object */
         if (p->system)
                 quire_system_close(p->system);
         if (p->l)

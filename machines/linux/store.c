@@ -203,6 +203,10 @@ void quire_linux_store_close(struct quire_machine *m, struct quire_store *s)
 
         while (*link != s)
                 link = &(*link)->next;
+        if (l->ready.store == s)
+                l->ready = (struct store_run){ 0 };
+        if (l->gone.store == s)
+                l->gone = (struct store_run){ 0 };
         STORE(link, s->next);
         (void)sys_munmap(s->window, s->pages << PAGE_SHIFT);
         (void)sys_close(s->fd);
@@ -231,15 +235,75 @@ unsigned quire_store_descriptors(struct quire_linux *l, int *out, unsigned room)
 
 /* ------------------------------------------------------------------- frames */
 
-/* The page is made by allocating it in the file: touching the window instead
+/*
+ * Allocating and freeing pages of a file costs less for a run of them.  Two runs are
+ * kept: `ready' was allocated before it was asked for, as the core said it
+ * would be, and `gone' is to be freed.  Neither has a page that the core knows of, nor
+ * do they overlap; together they are no longer than STORE_RUN.
+ */
+
+static bool is_in(const struct store_run *r, const struct quire_store *s, uint64_t index)
+{
+        return r->store == s && index - r->first < r->pages;
+}
+
+static void free_run(struct store_run *r)
+{
+        if (r->pages)
+                (void)sys_call6(SYS_fallocate, r->store->fd,
+                                FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+                                (long)(r->first << PAGE_SHIFT), (long)(r->pages << PAGE_SHIFT), 0,
+                                0);
+        *r = (struct store_run){ 0 };
+}
+
+/* Nothing but what the core knows of is in the files. */
+void quire_stores_settle(struct quire_linux *l)
+{
+        free_run(&l->ready);
+        free_run(&l->gone);
+}
+
+/* The pages are made by allocating them in the file: touching the window instead
  * would be a SIGBUS where there is no memory. */
+static bool allocate(struct quire_linux *l, const struct quire_store *s, uint64_t index,
+                     uint64_t pages)
+{
+        if (is_in(&l->gone, s, index))
+                free_run(&l->gone);
+        return !sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE, (long)(index << PAGE_SHIFT),
+                          (long)(pages << PAGE_SHIFT), 0, 0);
+}
+
+void quire_linux_frame_prepare(struct quire_machine *m, struct quire_store *s, uint64_t index,
+                               uint64_t pages)
+{
+        struct quire_linux *l = linux_of(m);
+
+        if (pages > STORE_RUN)
+                pages = STORE_RUN;
+        if (index >= s->pages || pages > s->pages - index || is_in(&l->ready, s, index))
+                return;
+        free_run(&l->ready);
+        free_run(&l->gone);
+        if (allocate(l, s, index, pages))
+                l->ready = (struct store_run){ s, index, pages };
+}
+
 enum quire_status quire_view_frame(struct quire_store *s, uint64_t index, quire_frame *out)
 {
+        struct store_run *ready = &s->l->ready;
+
         if (index >= s->pages)
                 return QUIRE_INVALID;
-        if (sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE, (long)(index << PAGE_SHIFT),
-                      (long)PAGE, 0, 0))
+        if (is_in(ready, s, index) && index != ready->first)
+                free_run(ready);                     /* (as was not said) */
+        if (is_in(ready, s, index)) {
+                ready->first++;
+                ready->pages--;
+        } else if (!allocate(s->l, s, index, 1)) {
                 return QUIRE_NO_MEMORY;
+        }
         s->paged = true;
         *out = STORE_FRAME | (quire_frame)s->number << NUMBER_SHIFT | index;
         return QUIRE_OK;
@@ -248,10 +312,22 @@ enum quire_status quire_view_frame(struct quire_store *s, uint64_t index, quire_
 void quire_view_frame_free(struct quire_linux *l, quire_frame f)
 {
         struct quire_store *s = find_store(l, f);
+        uint64_t index = f & PAGE_BITS;
+        struct store_run *r = &l->gone;
 
-        if (s)
-                (void)sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
-                                (long)((f & PAGE_BITS) << PAGE_SHIFT), (long)PAGE, 0, 0);
+        if (!s)
+                return;
+        if (r->store == s && index == r->first + r->pages) {
+                r->pages++;
+        } else if (r->store == s && index + 1 == r->first) {
+                r->first--;
+                r->pages++;
+        } else {
+                free_run(r);
+                *r = (struct store_run){ s, index, 1 };
+        }
+        if (r->pages + l->ready.pages >= STORE_RUN)
+                free_run(r);
 }
 
 void *quire_view_window(struct quire_linux *l, quire_frame f)
@@ -366,26 +442,21 @@ long quire_view_watch(struct quire_linux *l, const struct chunk *c)
         return quire_uffd_register(l->uffd, c->first, c->pages << PAGE_SHIFT, modes);
 }
 
-static long show_page(struct quire_linux *l, const struct chunk *view, uint64_t va, bool writable)
+static bool is_protected(const struct quire_linux *l, const struct chunk *view, bool writable)
 {
-        bool wp = l->can & CAN_WP && (!writable || view->copies);
-
-        return quire_uffd_continue(l, va, wp);
+        return l->can & CAN_WP && (!writable || view->copies);
 }
 
 /* The file's own pages.  0, or nothing changed. */
 long quire_view_enter(struct quire_linux *l, const struct chunk *view, uint64_t va,
                       uint64_t pages, bool writable)
 {
-        for (uint64_t i = 0; i < pages; i++) {
-                long failed = show_page(l, view, va + (i << PAGE_SHIFT), writable);
-                if (failed) {
-                        if (i)
-                                quire_view_hide(l, va, i);
-                        return failed;
-                }
-        }
-        return 0;
+        uint64_t done;
+        long failed = quire_uffd_continue(l, va, pages, is_protected(l, view, writable), &done);
+
+        if (failed && done)
+                quire_view_hide(l, va, done);
+        return failed;
 }
 
 /* Drop the translations, and the marks that they leave. */
@@ -462,8 +533,9 @@ void quire_view_protect(struct quire_linux *l, const struct chunk *view, uint64_
 void quire_view_repair(struct quire_linux *l, const struct chunk *view, uint64_t va,
                        bool writable)
 {
-        uint64_t entry;
+        uint64_t entry, done;
 
         if (read_map(l, va, 1, &entry) && !(entry & MAP_PRESENT))
-                (void)show_page(l, view, va, writable);
+                (void)quire_uffd_continue(l, va & ~(PAGE - 1), 1, is_protected(l, view, writable),
+                                          &done);
 }
