@@ -15,10 +15,11 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .no_plain = o->no_plain,
                 .no_harvest = o->no_harvest,
                 .no_share = o->no_share,
-                .physical = o->physical,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
-                .physical = { DEVICES, DEVICES_END / 4096 - 1 },
+                .physical = o->physical.pages ? o->physical
+                                              : (struct quire_range){ DEVICES,
+                                                                      DEVICES_END / 4096 - 1 },
         };
 
         return quire_sim_open(&options);
