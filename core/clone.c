@@ -116,24 +116,39 @@ static enum quire_status copy_regions(struct quire_space *from, struct quire_spa
         return st;
 }
 
-enum quire_status quire_space_clone(struct quire_space *from, struct quire_space **out)
+/* BUSY: no frame for what must be copied at once. */
+static enum quire_status clone(struct quire_space *from, struct quire_space **out)
 {
+        struct quire_system *sys = from->system;
         struct quire_space *into = NULL;
-        enum quire_status st;
+        enum quire_status st = quire_space_open(sys, from->layout, &into);
 
-        if (!from || !out)
-                return QUIRE_INVALID;
-        st = quire_space_open(from->system, from->layout, &into);
         if (st != QUIRE_OK)
                 return st;
-        quire_enter(from->system);
-        while (from->system->transit)
-                quire_wait_settled(from->system);
+        quire_enter(sys);
+        while (sys->transit)
+                quire_wait_settled(sys);
         st = copy_regions(from, into);
-        quire_leave(from->system);
+        quire_leave(sys);
         if (st == QUIRE_OK)
                 *out = into;
         else
                 quire_space_close(into);
+        return st;
+}
+
+enum quire_status quire_space_clone(struct quire_space *from, struct quire_space **out)
+{
+        enum quire_status st;
+
+        if (!from || !out)
+                return QUIRE_INVALID;
+        while ((st = clone(from, out)) == QUIRE_BUSY) {
+                quire_enter(from->system);
+                st = quire_reclaim(from->system);
+                quire_leave(from->system);
+                if (st != QUIRE_OK)
+                        break;
+        }
         return st;
 }

@@ -110,13 +110,31 @@ static void free_unneeded(struct quire_object *o, uint64_t index)
         quire_page_free(p);
 }
 
+/* Somebody stopped looking at pages of the object, who may have been the last that wanted
+ * what others above it have there. */
+void quire_copy_prune(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p, *after;
+
+        for (; o; o = o->parent) {
+                must_hold(o->system);
+                if (o->regions || o->grants || o->pager || !o->child)
+                        continue;
+                for (p = quire_radix_next(&o->pages, first); p && p->index - first < count;
+                     p = after) {
+                        after = quire_radix_next(&o->pages, p->index + 1);
+                        free_unneeded(o, p->index);
+                }
+        }
+}
+
 /* Contents of a page, to be read.  Null: its machine could not hide it just now. */
 static const void *contents_of(struct quire_page *p)
 {
         struct quire_system *sys = p->object->system;
         const void *window = sys->mops->frame_window(sys->machine, p->frame);
 
-        must(sys, p->where == QUIRE_AT_FRAME);
+        must(sys, p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_FIXED);
         if (window)
                 return window;
         quire_page_hide_all(sys, &p, 1);
@@ -124,7 +142,7 @@ static const void *contents_of(struct quire_page *p)
 }
 
 /* The object gets contents of its own, a copy of a page that it inherits.
- * => from: in a frame.  NO_MEMORY: reclaim first; nothing changed. */
+ * => from: in a frame, or fixed.  NO_MEMORY: reclaim first; nothing changed. */
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to)
 {
         struct quire_system *sys = to->system;
@@ -211,52 +229,111 @@ enum quire_status quire_copy_inherited(struct quire_object *o, uint64_t first, u
 
 /* --------------------------------------------------------------------- snapshots */
 
-/* Hide pages of an object, a batch at a time. */
-static void hide_object(struct quire_object *o)
+/* A page that somebody wants to stay as it is, shown as it is, can not be had from the
+ * snapshot's parent: the copy gets it at once.  BUSY: no frame. */
+static enum quire_status copy_wanted(struct quire_object *o, struct quire_object *copy)
+{
+        struct quire_page *p = o->system->locked ? quire_radix_next(&o->pages, 0) : NULL;
+
+        for (; p; p = quire_radix_next(&o->pages, p->index + 1)) {
+                struct quire_region *r = quire_page_region(p);
+                unsigned shown = p->shown;
+
+                if (!quire_page_wanted(p))
+                        continue;
+                must(o->system, p->where == QUIRE_AT_FRAME);                   /* P4, P5 */
+                if (!quire_object_page(copy, p->index))
+                        return QUIRE_NO_MEMORY;
+                if (quire_copy_page(p, copy) != QUIRE_OK)
+                        return QUIRE_BUSY;
+                if (shown && !p->shown)              /* its window demanded that it be hidden */
+                        (void)quire_page_show(r, quire_page_va(p), &p, 1, shown);
+        }
+        return QUIRE_OK;
+}
+
+/* Hide pages of an object, a batch at a time; those that are wanted only if all are to
+ * be. */
+void quire_object_hide(struct quire_object *o, bool all)
 {
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
         uint64_t at = 0;
         unsigned n;
 
         do {
-                for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at)); at++) {
-                        at = p->index;
-                        if (quire_page_seen(p))
+                for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at));
+                     at = p->index + 1)
+                        if (quire_page_seen(p) && (all || !quire_page_wanted(p)))
                                 batch[n++] = p;
-                }
                 quire_page_hide_for_good(o->system, batch, n);
         } while (n == QUIRE_RUN_MAX);
 }
 
-/* All records of one object are another's, which has none. */
-static void hand_over(struct quire_object *from, struct quire_object *to)
+/* What stays with an object when all else is handed over: pages that are wanted, and
+ * marks of pages that were written.  A record for each.  False: no memory. */
+static bool plan_hand_over(struct quire_object *from, struct quire_object *to)
 {
-        struct quire_page *p;
+        struct quire_page *p = quire_radix_next(&from->pages, 0);
 
         must(from->system, !to->pages.pages);
-        hide_object(from);
-        for (p = quire_radix_next(&from->pages, 0); p; p = quire_radix_next(&from->pages,
-                                                                            p->index + 1)) {
-                quire_page_let_go(p);
-                if (p->where == QUIRE_AT_FRAME)
-                        quire_count_resident(p, -1);
-                p->object = to;
-                if (p->where == QUIRE_AT_FRAME)
-                        quire_count_resident(p, 1);
-        }
-        to->pages = from->pages;
-        from->pages = (struct quire_radix){ 0 };
+        for (; p; p = quire_radix_next(&from->pages, p->index + 1))
+                if ((quire_page_wanted(p) || p->flags & QUIRE_PAGE_IS_WRITTEN) &&
+                    !quire_object_page(to, p->index))
+                        return false;
+        return true;
 }
 
-/* A new parent for two, in the place of the one that has a parent now. */
-static struct quire_object *put_between(struct quire_object *below)
+/* One record that is another object's now; empty: the one that stays, or null. */
+static void hand_page(struct quire_page *p, struct quire_object *to, struct quire_page *empty)
 {
-        struct quire_object *between = quire_object_new(below->system, below->count);
+        struct quire_object *from = p->object;
+        struct quire_system *sys = to->system;
+
+        if (empty)
+                empty->object = from;
+        if (quire_page_wanted(p)) {
+                quire_radix_replace(sys, &from->pages, p);
+                empty->object = to;
+                quire_radix_replace(sys, &to->pages, empty);
+                quire_page_free(empty);
+                return;
+        }
+        must(sys, !quire_page_seen(p) && p->where != QUIRE_AT_COMING);
+        if (empty)
+                empty->flags |= p->flags & QUIRE_PAGE_IS_WRITTEN;
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_WRITTEN;
+        if (p->where == QUIRE_AT_FRAME)
+                quire_count_resident(p, -1);
+        p->object = to;
+        if (p->where == QUIRE_AT_FRAME)
+                quire_count_resident(p, 1);
+        if (!quire_page_has(p))
+                quire_page_free(p);
+}
+
+/* All records of one object are another's, but for what stays.  => planned */
+static void hand_over(struct quire_object *from, struct quire_object *to)
+{
+        struct quire_radix stays = to->pages;
+        struct quire_page *p, *after;
+
+        quire_object_hide(from, false);
+        to->pages = from->pages;
+        from->pages = stays;
+        for (p = quire_radix_next(&to->pages, 0); p; p = after) {
+                after = quire_radix_next(&to->pages, p->index + 1);
+                hand_page(p, to, quire_radix_find(&from->pages, p->index));
+        }
+        must(from->system, from->pages.pages <= stays.pages);
+}
+
+/* A new parent for two takes the place of the one that `below' has now. */
+static void put_between(struct quire_object *between, struct quire_object *below)
+{
         struct quire_object *above = below->parent;
         bool snapshot = above->snapshot == below;
 
-        if (!between)
-                return NULL;
+        must(below->system, between->refs == 1 && !between->parent && !between->child);
         quire_object_leave(below);
         quire_object_adopt(above, between);
         above->refs--;                       /* what below held */
@@ -264,10 +341,10 @@ static struct quire_object *put_between(struct quire_object *below)
                 above->snapshot = between;
         quire_object_adopt(between, below);
         between->refs--;                     /* nobody but its children refers to it */
-        return between;
+        must(below->system, above->refs > 0 && between->refs == 1);            /* O2 */
 }
 
-/* No write to these pages goes unseen. */
+/* No write to these pages goes unseen; of those that are wanted there are copies. */
 static void narrow_object(struct quire_object *o)
 {
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
@@ -275,10 +352,10 @@ static void narrow_object(struct quire_object *o)
         unsigned n;
 
         do {
-                for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at)); n++) {
-                        batch[n] = p;
-                        at = p->index + 1;
-                }
+                for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at));
+                     at = p->index + 1)
+                        if (!quire_page_wanted(p))
+                                batch[n++] = p;
                 quire_page_narrow(o->system, batch, n);
         } while (n == QUIRE_RUN_MAX);
 }
@@ -289,33 +366,56 @@ static bool in_transit(const struct quire_object *o)
         return !quire_object_settled((struct quire_object *)o, 0, UINT64_MAX);
 }
 
-/* Make a new object, `copy', one that has what the object has now.
- * => settled.  NO_MEMORY. */
-enum quire_status quire_object_snapshot(struct quire_object *o, struct quire_object *copy)
+/* What the object has goes up, for it and the copy. */
+static enum quire_status snap_upward(struct quire_object *o, struct quire_object *copy)
 {
-        must_hold(o->system);
-        must(o->system, !copy->parent && !copy->pages.pages && !in_transit(o));
-        if (o->parent && o->system->can->shares_frames) {
-                struct quire_object *upper = put_between(o);
+        struct quire_object *upper = quire_object_new(o->system, o->count);
 
-                if (!upper)
-                        return QUIRE_NO_MEMORY;
-                hand_over(o, upper);
-                quire_object_adopt(upper, copy);
-                return QUIRE_OK;
+        if (!upper)
+                return QUIRE_NO_MEMORY;
+        if (!plan_hand_over(o, upper)) {
+                quire_object_drop(upper);
+                return QUIRE_NO_MEMORY;
         }
-        if (o->snapshot) {
-                struct quire_object *middle = put_between(o->snapshot);
+        put_between(upper, o);
+        hand_over(o, upper);
+        quire_object_adopt(upper, copy);
+        return QUIRE_OK;
+}
 
+/* The copy is the object's snapshot, with the one there is, if any. */
+static enum quire_status snap_downward(struct quire_object *o, struct quire_object *copy)
+{
+        struct quire_object *middle = NULL;
+
+        if (o->snapshot) {
+                middle = quire_object_new(o->system, o->count);
                 if (!middle)
                         return QUIRE_NO_MEMORY;
+                put_between(middle, o->snapshot);
                 quire_object_adopt(middle, copy);
         } else {
                 quire_object_adopt(o, copy);
                 o->snapshot = copy;
         }
+        must(o->system, o->snapshot == (middle ? middle : copy));              /* O3 */
         narrow_object(o);
         return QUIRE_OK;
+}
+
+/* Make a new object, `copy', one that has what the object has now.
+ * => settled.  NO_MEMORY; BUSY: no frame, reclaim first. */
+enum quire_status quire_object_snapshot(struct quire_object *o, struct quire_object *copy)
+{
+        enum quire_status st;
+
+        must_hold(o->system);
+        must(o->system, !copy->parent && !copy->pages.pages && !in_transit(o));
+        st = copy_wanted(o, copy);
+        if (st != QUIRE_OK)
+                return st;
+        return o->parent && o->system->can->shares_frames ? snap_upward(o, copy)
+                                                          : snap_downward(o, copy);
 }
 
 /* ----------------------------------------------------------------------- merging */

@@ -141,7 +141,8 @@ enum quire_slot_kind { QUIRE_SLOT_NONE, QUIRE_SLOT_FILL, QUIRE_SLOT_TIER, QUIRE_
 struct quire_slot {
         uint8_t kind;              /* enum quire_slot_kind */
         uint8_t file;              /* FILE: index in system.files */
-        uint16_t bytes;            /* TIER: length of the compressed page */
+        uint16_t bytes;            /* TIER: length of the compressed page.  Of a page that
+                                    * a pager was asked for: 1, if it was touched */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
                                     * TIER: 1 + buffer that is writing it out.
                                     * HOME: 1 + buffer that is taking it to the pager */
@@ -234,6 +235,7 @@ bool quire_object_charge(struct quire_object *, uint64_t pages);
 void quire_object_refund(struct quire_object *, uint64_t pages);
 /* Does a page without a record read as zeroes? */
 bool quire_object_zeroes(const struct quire_object *);
+void quire_object_hide(struct quire_object *, bool all);
 /* The page record at index, made if absent; null: no memory. */
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
 enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,
@@ -254,6 +256,7 @@ struct quire_source quire_source_of(struct quire_object *, uint64_t index);
 bool quire_object_free_to_change(const struct quire_object *, uint64_t index);
 /* Has the object contents of its own there? */
 struct quire_page *quire_object_own(const struct quire_object *, uint64_t index);
+void quire_copy_prune(struct quire_object *, uint64_t first, uint64_t count);
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to);
 enum quire_status quire_copy_zeroes(struct quire_object *, uint64_t index);
 enum quire_status quire_copy_push(struct quire_object *, uint64_t index, struct quire_page *);
@@ -299,10 +302,10 @@ enum quire_status quire_frame_get(struct quire_object *, uint64_t index, enum qu
 void quire_frame_put(struct quire_system *, quire_frame);
 
 /* pager.c: contents from user code, and back to it */
-enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned count,
+enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned *count,
                                   unsigned access);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
-void quire_object_flush_last(struct quire_object *);
+bool quire_object_flush_last(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
 
 /* grant.c */

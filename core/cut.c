@@ -178,12 +178,13 @@ static enum quire_status release(struct quire_span *span)
 static enum quire_status find_to_release(struct quire_space *s, uint64_t va, uint64_t bytes,
                                          struct quire_span *span)
 {
-        enum quire_status st = quire_span_find(s, va, bytes, span);
+        enum quire_status st;
 
-        if (st != QUIRE_OK || !span->region->grant || span->count < span->region->count)
-                return st;
-        quire_object_flush_last(span->region->grant->object);
-        return quire_span_find(s, va, bytes, span);
+        do
+                st = quire_span_find(s, va, bytes, span);
+        while (st == QUIRE_OK && span->region->grant && span->count == span->region->count &&
+               quire_object_flush_last(span->region->grant->object));
+        return st;
 }
 
 enum quire_status quire_region_release(struct quire_space *s, uint64_t va, uint64_t bytes)
@@ -252,8 +253,9 @@ static enum quire_status own_object(struct quire_region *r)
 
         must_hold(r->space->system);
         must(r->space->system, r->object->refs > 0);
-        if (r->object->refs == 1)
+        if (r->object->regions == 1)
                 return QUIRE_OK;
+        must(r->space->system, !r->object->parent && !r->object->child);
         o = quire_object_open_private(r->space->system, r->space);
         if (!o)
                 return QUIRE_NO_MEMORY;

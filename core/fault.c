@@ -46,6 +46,7 @@ struct walk {
         bool alone;                        /* a run could not be read: try just this page */
         enum quire_event_kind kind;        /* what it took so far */
         uint64_t brought;                  /* pages, with those ahead */
+        uint64_t shown;                    /* likewise */
         enum quire_reason why;             /* of STEP_DENY */
 };
 
@@ -103,14 +104,19 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
         s->expected = index + count;
 }
 
-/* Frames for pages of the walk's object, from its index on. */
+/* Frames for pages of the walk's object, from its index on, that have none. */
 static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, quire_frame *out)
 {
         unsigned n = 0;
 
         must(w->system, want && want <= MOST_AHEAD);
-        while (n < want && quire_frame_get(w->object, w->index + n, fill, &out[n]) == QUIRE_OK)
-                n++;
+        for (; n < want; n++) {
+                const struct quire_page *p = quire_radix_find(&w->object->pages, w->index + n);
+
+                if ((p && p->frame != QUIRE_NO_FRAME) ||
+                    quire_frame_get(w->object, w->index + n, fill, &out[n]) != QUIRE_OK)
+                        break;
+        }
         return n;
 }
 
@@ -143,27 +149,28 @@ static bool settle_zeroes(struct walk *w, uint64_t index, quire_frame frame, boo
         if (!p || (charged && !quire_object_charge(o, 1)))
                 return false;
         must(o->system, p->where == QUIRE_AT_NONE && !o->pager);
-        if (!dirty && o->parent)         /* evicted, it must not inherit */
+        if (!dirty && !quire_object_zeroes(o))     /* evicted, it must not inherit */
                 p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
         quire_page_settle(p, frame, dirty, ahead);
         return true;
 }
 
-/* First touch: zero frames for the page and for a run that shows. */
+/* First touch: zero frames for the page and for a run that shows (not for pages that
+ * a region would copy before they are written there). */
 static enum step fill_zeroes(struct walk *w)
 {
         struct quire_system *sys = w->system;
+        bool copies = w->region->copy && w->object == w->region->object;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, w->most, QUIRE_ZEROED, frames), n = 0;
+        unsigned want = 1, got, n = 0;
 
         must(sys, w->most <= MOST_AHEAD);
-        while (n < got) {
-                if (n && quire_page_has(quire_source_of(w->object, w->index + n).page))
-                        break;
-                if (!settle_zeroes(w, w->index + n, frames[n], n > 0))
-                        break;
+        while (!copies && want < w->most &&
+               !quire_page_has(quire_source_of(w->object, w->index + want).page))
+                want++;
+        got = get_frames(w, want, QUIRE_ZEROED, frames);
+        while (n < got && settle_zeroes(w, w->index + n, frames[n], n > 0))
                 n++;
-        }
         for (unsigned i = n; i < got; i++)
                 quire_frame_put(sys, frames[i]);
         w->brought = n;
@@ -184,9 +191,12 @@ static enum step expand(struct walk *w)
 {
         struct quire_system *sys = w->system;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, w->most, QUIRE_ANY_FILL, frames), n = 0;
+        unsigned want = 1, got, n = 0;
 
         must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= MOST_AHEAD);
+        while (want < w->most && neighbour(w, want, QUIRE_AT_SLOT))
+                want++;
+        got = get_frames(w, want, QUIRE_ANY_FILL, frames);
         while (n < got) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
                 enum quire_status st;
@@ -313,10 +323,12 @@ static enum step read_in(struct walk *w)
         return st == QUIRE_OK || io.count > 1 ? STEP_AGAIN : STEP_DENY;
 }
 
-/* Contents from the object's pager, with the lock dropped. */
+/* Contents from the object's pager, with the lock dropped.  A run that it could not
+ * fill may have failed for the sake of a page that nobody wants yet. */
 static enum step ask(struct walk *w)
 {
         struct quire_object *o = w->object;
+        unsigned asked = 1;
         enum quire_status st;
 
         if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
@@ -324,21 +336,26 @@ static enum step ask(struct walk *w)
                 if (!w->page->flags)
                         quire_page_free(w->page);
                 st = QUIRE_IO_ERROR;
+        } else if (o->dead) {
+                st = QUIRE_IO_ERROR;
         } else {
-                st = o->dead ? QUIRE_IO_ERROR : quire_pager_ask(o, w->index, w->most, w->access);
+                asked = w->most;
+                st = quire_pager_ask(o, w->index, &asked, w->access);
         }
         w->page = NULL;
         w->why = QUIRE_WHY_IO_ERROR;
         switch (st) {
         case QUIRE_OK:
                 w->kind = QUIRE_EV_HARD;
+                w->brought = asked;
                 return STEP_AGAIN;
         case QUIRE_BUSY:
                 return STEP_AGAIN;
         case QUIRE_NO_MEMORY:
                 return make_room(w);
         default:
-                return STEP_DENY;
+                w->alone = asked > 1;
+                return w->alone ? STEP_AGAIN : STEP_DENY;
         }
 }
 
@@ -361,6 +378,12 @@ static enum step fix(struct walk *w)
         return STEP_AGAIN;
 }
 
+/* The object that the region was made for: the one whose store it views. */
+static struct quire_object *viewed(const struct walk *w)
+{
+        return w->region->grant ? w->region->grant->object : w->region->object;
+}
+
 /* Nobody in the line has contents there. */
 static enum step begin(struct walk *w)
 {
@@ -370,18 +393,14 @@ static enum step begin(struct walk *w)
                 return ask(w);
         if (w->object->kind == QUIRE_PHYSICAL)
                 return fix(w);
-        if (w->object != own && (w->own || w->access == QUIRE_W || w->object->home))
+        if (w->object != own && (w->own || w->access == QUIRE_W))
                 w->object = own;
+        else if (w->object != own && w->object->home)
+                w->object = viewed(w);               /* it could not be shown here from there */
         if (w->access == QUIRE_W && !quire_object_free_to_change(w->object, w->index) &&
             quire_copy_push(w->object, w->index, NULL) != QUIRE_OK)
                 return make_room(w);
         return fill_zeroes(w);
-}
-
-/* The object that the region was made for: the one whose store it views. */
-static struct quire_object *viewed(const struct walk *w)
-{
-        return w->region->grant ? w->region->grant->object : w->region->object;
 }
 
 /* Can the machine show the page in the region? */
@@ -391,10 +410,22 @@ static bool showable_there(const struct walk *w)
                w->page->where == QUIRE_AT_FIXED;
 }
 
+/* Who gets a copy of an inherited page that is only to be read: the object that is viewed,
+ * if it inherits the page itself. */
+static struct quire_object *nearest_viewed(const struct walk *w)
+{
+        struct quire_object *o = w->region->object;
+
+        while (o != viewed(w) && o != w->object)
+                o = o->parent;
+        return o == w->object ? w->region->object : o;
+}
+
 /* It is inherited: a copy, if one is wanted.  AGAIN: there is one now. */
 static enum step copy_up(struct walk *w)
 {
-        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object : viewed(w);
+        struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object
+                                                                  : nearest_viewed(w);
 
         if (quire_copy_page(w->page, to) != QUIRE_OK)
                 return make_room(w);
@@ -456,6 +487,7 @@ static enum step show_run(struct walk *w)
         for (unsigned i = 1; i < n; i++)
                 run[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_AHEAD;
         sys->counters.prefetched += n - 1;
+        w->shown = n;
         return STEP_DONE;
 }
 
@@ -586,8 +618,10 @@ static struct quire_outcome deny(enum quire_reason why)
 
 static void count_done(struct walk *w)
 {
+        uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
+
         if (w->brought || w->kind != QUIRE_EV_HARD)
-                note_stream(w->region, w->index, w->brought ? w->brought : 1);
+                note_stream(w->region, w->index, there);
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
 }
 

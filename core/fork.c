@@ -6,6 +6,15 @@
  */
 #include "core.h"
 
+/* What is shown in views is hidden: a machine whose stores both processes would have may
+ * give one of them stores of its own, with contents of one moment. */
+static void hide_views(struct quire_system *sys)
+{
+        for (struct quire_object *o = sys->all; o; o = o->next)
+                if ((o->store && !(o->flags & QUIRE_HOSTED)) || o->parent)
+                        quire_object_hide(o, o->parent);
+}
+
 void quire_system_freeze(struct quire_system *sys)
 {
         quire_enter(sys);
@@ -14,6 +23,7 @@ void quire_system_freeze(struct quire_system *sys)
                         quire_wait_settled(sys);
         }
         must(sys, !sys->frozen && !sys->transit && !sys->going);
+        hide_views(sys);
         quire_slots_keep(sys);
         sys->frozen = true;
 }

@@ -97,6 +97,7 @@ static void give_up(struct quire_grant *g)
         must(g->system, g->object->grants > 0);
         g->handles = 0;
         g->object->grants--;
+        quire_copy_prune(g->object, 0, UINT64_MAX);
         forget_names(g->system, g);
 }
 
@@ -225,19 +226,28 @@ static struct quire_object *copy_object(struct quire_object *o, enum quire_statu
         return NULL;
 }
 
-static enum quire_status clone(struct quire_grant *g, struct quire_grant **out)
+static enum quire_status may_clone(const struct quire_grant *g)
 {
-        struct quire_object *copy;
-        enum quire_status st;
-
         if (!quire_grant_valid(g))
                 return QUIRE_NOT_PRESENT;
         if (!(g->rights & QUIRE_R))
                 return QUIRE_DENIED;
         if (g->object->kind == QUIRE_PHYSICAL || g->object->flags & QUIRE_HOSTED)
                 return QUIRE_UNSUPPORTED;
+        return QUIRE_OK;
+}
+
+/* BUSY: no frame for what must be copied at once. */
+static enum quire_status clone(struct quire_grant *g, struct quire_grant **out)
+{
+        struct quire_object *copy;
+        enum quire_status st;
+
         while (!quire_object_settled(g->object, 0, g->object->count))
                 quire_wait_settled(g->system);
+        st = may_clone(g);
+        if (st != QUIRE_OK)
+                return st;
         copy = copy_object(g->object, &st);
         if (!copy)
                 return st;
@@ -253,7 +263,9 @@ enum quire_status quire_object_clone(struct quire_grant *g, struct quire_grant *
         if (!g || !out)
                 return QUIRE_INVALID;
         quire_enter(g->system);
-        st = clone(g, out);
+        do
+                st = clone(g, out);
+        while (st == QUIRE_BUSY && (st = quire_reclaim(g->system)) == QUIRE_OK);
         quire_leave(g->system);
         return st;
 }
@@ -307,8 +319,8 @@ void quire_grant_close(struct quire_grant *g)
 
         quire_enter(sys);
         must(sys, g->handles > 0 && g->refs >= g->handles);
-        if (g->handles == 1)
-                quire_object_flush_last(g->object);
+        while (g->handles == 1 && quire_object_flush_last(g->object))
+                ;
         if (!--g->handles)
                 give_up(g);
         quire_grant_unref(g);

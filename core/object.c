@@ -11,8 +11,7 @@
  * Does not decide: protections and commitment (the region's); what an object
  * inherits from its parent (copy.c), and what a pager supplies (pager.c).
  *
- * O1  every record of an object with a home and no grant lies in a region that
- *     maps it.
+ * O1  every record of a private object with a home lies in a region that maps it.
  * O2  refs counts regions, grants, children and calls under way; no object is
  *     without.
  * O3  an object's children name it as their parent, and its snapshot is one of them.
@@ -96,9 +95,11 @@ void quire_object_refund(struct quire_object *o, uint64_t pages)
         o->charged -= pages;
 }
 
+/* (Of an ON_TOUCH one such a page would be charged once more.) */
 bool quire_object_zeroes(const struct quire_object *o)
 {
-        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL;
+        return !o->parent && !o->pager && o->kind != QUIRE_PHYSICAL &&
+               !(o->flags & QUIRE_ON_TOUCH);
 }
 
 static void free_object(struct quire_object *o)
@@ -126,15 +127,20 @@ static void free_object(struct quire_object *o)
 /* => a region that let go has forgotten its pages, and a private one cleared them */
 void quire_object_drop(struct quire_object *o)
 {
+        bool bereft = false;                     /* it lost a child just now */
+
         while (o) {
                 struct quire_object *parent = o->parent;
 
                 must_hold(o->system);
                 must(o->system, o->refs > 0);                                  /* O2 */
                 if (--o->refs) {
+                        if (bereft)
+                                quire_copy_prune(o, 0, UINT64_MAX);
                         quire_object_merge(o);
                         return;
                 }
+                bereft = true;
                 if (o->pages.pages)
                         quire_object_clear(o, 0, UINT64_MAX, false);
                 if (parent)

@@ -41,6 +41,13 @@ struct quire_region *quire_page_region(const struct quire_page *p)
         return r && r->object == p->object ? r : NULL;
 }
 
+static bool has_frame(const struct quire_object *o, uint64_t index)
+{
+        const struct quire_page *p = quire_radix_find(&o->pages, index);
+
+        return p && p->frame != QUIRE_NO_FRAME;
+}
+
 /* A frame for a page of the object, within the budget.  NO_MEMORY: reclaim first. */
 enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum quire_fill fill,
                                   quire_frame *out)
@@ -50,6 +57,7 @@ enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum q
 
         must_hold(sys);
         must(sys, sys->taken <= sys->budget);                                  /* Y2 */
+        must(sys, !o->store || !has_frame(o, index));       /* a store's frame is its page's own */
         if (sys->taken + sys->headroom >= sys->budget)
                 return QUIRE_NO_MEMORY;
         st = sys->mops->frame_alloc(sys->machine, o->store, index, fill, out);
@@ -227,7 +235,8 @@ static void check_home(struct quire_system *sys, const struct quire_page *p)
         const struct quire_region *r = quire_page_region(p);
         unsigned best;
 
-        must(sys, r || (p->object->grants && !p->shown) || !p->object->regions);    /* O1 */
+        must(sys, r || !p->shown);                                             /* P2 */
+        must(sys, r || p->object->count != UINT64_MAX || !p->object->regions); /* O1 */
         if (!r)
                 return;
         best = quire_page_best_access(r, p, quire_ranges_attr(&r->ranges, p->index));

@@ -44,6 +44,7 @@ static unsigned begin_coming(struct quire_object *o, uint64_t index, unsigned co
                 p->where = QUIRE_AT_COMING;
                 p->frame = frame;
                 p->slot.number = sys->asks;
+                p->slot.bytes = !n;                  /* that one is wanted */
                 pages[n] = p;
                 window[n] = sys->mops->frame_window(sys->machine, frame);
                 must(sys, window[n] && p->queue == QUIRE_Q_NONE);
@@ -51,13 +52,14 @@ static unsigned begin_coming(struct quire_object *o, uint64_t index, unsigned co
         return n;
 }
 
-/* One page that was asked for: its contents are in its frame, or will not come.
+/* One page that was asked for: its contents are in its frame, or will not come
+ * (NOT_PRESENT: this time; nobody is told).
  * => counted neither in transit nor late any more */
 static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
 {
         struct quire_system *sys = p->object->system;
         quire_frame frame = p->frame;
-        unsigned waited;
+        unsigned waited = p->slot.bytes;
 
         must(sys, p->where == QUIRE_AT_COMING && p->queue == QUIRE_Q_NONE);
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
@@ -70,10 +72,10 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
         p->frame = QUIRE_NO_FRAME;
         quire_frame_put(sys, frame);
         p->where = st == QUIRE_BROKEN ? QUIRE_AT_LOST : QUIRE_AT_NONE;
-        waited = quire_wake(sys, p);
+        waited += quire_wake(sys, p);
         if (st == QUIRE_BROKEN)
                 sys->counters.broken++;
-        else if (waited)
+        else if (waited && st == QUIRE_IO_ERROR)
                 p->flags |= QUIRE_PAGE_IS_FAILED;
         else if (!p->flags)
                 quire_page_free(p);
@@ -103,13 +105,14 @@ static void end_late(struct quire_page *p, enum quire_status st)
 }
 
 /*
- * Ask the pager for pages from the index on, one at least (drops and retakes the
- * lock).  BUSY: it will supply them; NO_MEMORY: no frame, nothing was asked.
+ * Ask the pager for *count pages from the index on (drops and retakes the lock);
+ * *count: how many it was asked for, one at least.  BUSY: it will supply them;
+ * NO_MEMORY: no frame, nothing was asked.
  *
  * Each page is late while its pager is asked, so that it may supply from another
  * thread before it answers.
  */
-enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsigned count,
+enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsigned *count,
                                   unsigned access)
 {
         struct quire_system *sys = o->system;
@@ -121,7 +124,7 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
         unsigned n;
 
         must_hold(sys);
-        n = begin_coming(o, index, quire_min(count, most), pages, window);
+        n = *count = begin_coming(o, index, quire_min(*count, most), pages, window);
         if (!n)
                 return QUIRE_NO_MEMORY;
         asked = sys->asks;
@@ -140,7 +143,8 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
 
                 if (!p || p->queue != QUIRE_Q_LATE || p->slot.number != asked)
                         continue;                    /* supplied meanwhile */
-                end_late(p, st);
+                p->slot.bytes = 0;                   /* who wants it sees the answer */
+                end_late(p, st == QUIRE_IO_ERROR && n > 1 ? QUIRE_NOT_PRESENT : st);
                 if (st == QUIRE_OK && i)
                         p->flags |= QUIRE_PAGE_IS_AHEAD;
         }
@@ -371,6 +375,22 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         return o->failures != failures ? QUIRE_IO_ERROR : st;
 }
 
+/* What was written is to last (drops and retakes the lock).  => the caller has a grant */
+static enum quire_status make_durable(struct quire_object *o)
+{
+        struct quire_system *sys = o->system;
+        enum quire_status st;
+
+        if (!o->pager->sync || o->dead)
+                return QUIRE_OK;
+        quire_unlock(sys);
+        st = o->pager->sync(o->context);
+        quire_lock(sys);
+        if (st != QUIRE_OK)
+                sys->counters.io_errors++;
+        return st == QUIRE_OK ? QUIRE_OK : QUIRE_IO_ERROR;
+}
+
 enum quire_status quire_object_flush(struct quire_grant *g, uint64_t offset, uint64_t bytes)
 {
         uint64_t first, count;
@@ -388,31 +408,62 @@ enum quire_status quire_object_flush(struct quire_grant *g, uint64_t offset, uin
                 st = QUIRE_DENIED;
         else
                 st = flush(g->object, first, first + count);
+        if (st == QUIRE_OK)
+                st = make_durable(g->object);
         quire_leave(g->system);
         return st;
 }
 
-/* The last region or grant is about to go: what is owed is written (drops and retakes
- * the lock).  What can not be is lost with the object, and that is said. */
-void quire_object_flush_last(struct quire_object *o)
+/* Regions, grants and children that may still see its pages. */
+static uint64_t users_of(const struct quire_object *o)
 {
-        struct quire_system *sys = o->system;
-        uint64_t users = o->regions + o->grants, index;
+        uint64_t users = o->regions + o->grants;
 
-        must_hold(sys);
         for (const struct quire_object *c = o->child; c; c = c->sibling)
                 users++;
-        if (!o->pager || !o->pager->write || users > 1 ||
+        return users;
+}
+
+/* True: something was written. */
+static bool flush_whole(struct quire_object *o)
+{
+        struct quire_system *sys = o->system;
+        uint64_t index;
+
+        if (!o->pager || !o->pager->write ||
             !(next_owed(o, 0, UINT64_MAX, &index) || quire_store_owes(sys, o)))
-                return;
+                return false;
+        if (flush(o, 0, UINT64_MAX) == QUIRE_OK)
+                return true;
+        sys->counters.broken++;
+        quire_note(sys, QUIRE_EV_BROKEN, 0, 1, o->number);
+        quire_say(sys, "an object goes whose modified pages its pager did not take: "
+                       "they are lost (flush it first, and see the answer)");
+        return false;
+}
+
+/* The last region or grant is about to go, and with it perhaps those that the object
+ * inherits from: what is owed is written (drops and retakes the lock).  What can not
+ * be is lost with the object, and that is said.  True: look at everything again. */
+bool quire_object_flush_last(struct quire_object *o)
+{
+        bool again = false;
+
+        must_hold(o->system);
         o->refs++;
-        if (flush(o, 0, UINT64_MAX) != QUIRE_OK) {
-                sys->counters.broken++;
-                quire_note(sys, QUIRE_EV_BROKEN, 0, 1, o->number);
-                quire_say(sys, "an object goes whose modified pages its pager did not take: "
-                               "they are lost (flush it first, and see the answer)");
+        while (o) {
+                struct quire_object *parent = NULL;
+
+                if (users_of(o) <= 1) {
+                        again |= flush_whole(o);
+                        parent = o->parent;
+                }
+                if (parent)
+                        parent->refs++;
+                quire_object_drop(o);
+                o = parent;
         }
-        quire_object_drop(o);
+        return again;
 }
 
 /* ---------------------------------------------------------------- what changed */

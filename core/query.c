@@ -89,10 +89,16 @@ static uint8_t describe_page(const struct quire_page *p)
         return (uint8_t)(states[p->where] | flags << 4);
 }
 
-/* Pages of one object, where nobody nearer to the region has contents. */
-static void map_object(const struct quire_span *span, const struct quire_object *o, uint8_t *out)
+/* Locks, and what was noted of writes, are of whoever has the page; not of a region
+ * that inherits it. */
+#define INHERITED ((uint8_t)~((QUIRE_PAGE_LOCKED | QUIRE_PAGE_WRITTEN) << 4))
+
+/* Pages of one object, where nobody nearer to the region has contents.  copied: the
+ * region's own, not of the object that it was mapped to show. */
+static void map_object(const struct quire_span *span, const struct quire_object *o, bool copied,
+                       uint8_t *out)
 {
-        bool own = o == span->region->object, copy = own && o->parent;
+        bool own = o == span->region->object;
         struct quire_page *p;
 
         for (p = quire_radix_next(&o->pages, span->index);
@@ -103,9 +109,26 @@ static void map_object(const struct quire_span *span, const struct quire_object 
                 if (!own && !quire_page_has(p))
                         continue;
                 if (!(*at & 15))
-                        *at |= describe_page(p);
-                if (copy && quire_page_has(p))
+                        *at |= describe_page(p) & (own ? UINT8_MAX : INHERITED);
+                if (copied && quire_page_has(p))
                         *at |= QUIRE_PAGE_COPIED << 4;
+        }
+}
+
+/* Pages that are not committed have no contents, whatever is inherited there or was
+ * left to hide that. */
+static void map_uncommitted(const struct quire_span *span, uint8_t *out)
+{
+        uint64_t i = 0;
+
+        while (i < span->count) {
+                struct quire_piece p = quire_ranges_at(&span->region->ranges, span->index + i);
+                uint64_t end = quire_min(p.first + p.count - span->index, span->count);
+
+                must(span->region->space->system, end > i);
+                for (; i < end; i++)
+                        if (!(p.attr & QUIRE_ATTR_COMMITTED))
+                                out[i] &= QUIRE_PAGE_WRITTEN << 4;
         }
 }
 
@@ -114,6 +137,7 @@ enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t by
 {
         struct quire_span span;
         enum quire_status st;
+        bool copied;
 
         if (!s || !out)
                 return QUIRE_INVALID;
@@ -121,8 +145,12 @@ enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t by
         st = quire_span_find(s, va, bytes, &span);
         if (st == QUIRE_OK) {
                 memset(out, 0, span.count);
-                for (const struct quire_object *o = span.region->object; o; o = o->parent)
-                        map_object(&span, o, out);
+                copied = span.region->copy;
+                for (const struct quire_object *o = span.region->object; o; o = o->parent) {
+                        copied = copied && o != span.region->grant->object;
+                        map_object(&span, o, copied, out);
+                }
+                map_uncommitted(&span, out);
         }
         quire_leave(s->system);
         return st;

@@ -469,18 +469,22 @@ enum quire_status quire_region_discard(struct quire_space *s, uint64_t va, uint6
 static void leave_home(struct quire_region *r)
 {
         struct quire_object *o = r->object;
+        struct quire_system *sys = o->system;
         struct quire_page *p;
 
-        for (p = quire_radix_next(&o->pages, r->object_first);
+        for (p = o->home ? quire_radix_next(&o->pages, r->object_first) : NULL;
              p && p->index - r->object_first < r->count;
              p = quire_radix_next(&o->pages, p->index + 1)) {
-                if (o->home || o->regions == 1)
-                        quire_page_let_go(p);
-                if (o->home && p->where == QUIRE_AT_FRAME)
+                quire_page_let_go(p);
+                if (p->where == QUIRE_AT_FRAME)
                         quire_count_mapped(r, -1);
         }
-        if (o->regions == 1)
-                o->home = NULL;
+        if (o->regions > 1)
+                return;
+        for (p = sys->locked ? quire_radix_next(&o->pages, 0) : NULL; p;
+             p = quire_radix_next(&o->pages, p->index + 1))
+                quire_page_let_go(p);        /* also by regions that went before */
+        o->home = NULL;
 }
 
 /* Nothing is shown in the region any more, and what is nobody else's is gone. */

@@ -196,6 +196,15 @@ enum quire_status quire_place_claim(struct quire_space *s, const struct quire_re
         return claim_anywhere(s, c, &place, first);
 }
 
+/* The most that a region may have of the grant's object.  What it writes of its own, it
+ * must be able to read. */
+static unsigned rights_of(const struct quire_request *q)
+{
+        bool own = q->flags & QUIRE_COPY && q->grant->rights & QUIRE_R;
+
+        return q->grant->rights | (own ? QUIRE_W : 0);
+}
+
 /* Does what it says of a grant make sense? */
 static bool grant_valid(const struct quire_space *s, const struct quire_request *q)
 {
@@ -254,6 +263,7 @@ void quire_region_free(struct quire_region *r)
 
         if (r->object) {
                 r->object->regions--;
+                quire_copy_prune(r->object, r->object_first, r->count);
                 quire_object_drop(r->object);
         }
         if (r->grant)
@@ -305,7 +315,7 @@ static struct quire_region *plan_region(struct quire_space *s, const struct quir
         }
         if (q->grant) {
                 r->copy = q->flags & QUIRE_COPY;
-                r->rights = (uint8_t)(q->grant->rights | (r->copy ? QUIRE_W : 0));
+                r->rights = (uint8_t)rights_of(q);
                 r->grant = q->grant;
                 quire_grant_ref(r->grant);
         }
@@ -400,14 +410,12 @@ static enum quire_status reserve(struct quire_space *s, const struct quire_reque
 static enum quire_status check_grant(const struct quire_request *q)
 {
         const struct quire_grant *g = q->grant;
-        unsigned rights;
 
         if (!g)
                 return QUIRE_OK;
-        rights = g->rights | (q->flags & QUIRE_COPY && g->rights & QUIRE_R ? QUIRE_W : 0);
         if (!quire_grant_valid(g))
                 return QUIRE_NOT_PRESENT;
-        if (q->access & ~rights)
+        if (q->access & ~rights_of(q))
                 return QUIRE_DENIED;
         return g->object->flags & QUIRE_SOLE && g->object->regions ? QUIRE_BUSY : QUIRE_OK;
 }

@@ -195,8 +195,10 @@ struct quire_machine_ops {
  *
  * quire_fault: an access to va could not be satisfied.  access is QUIRE_R, W
  * or X, just one of them, with QUIRE_KERNEL if it was made with the privilege
- * that regions with that attribute demand.  ticket names the stopped thread to resume().  May
- * block on I/O on behalf of the access.
+ * that regions with that attribute demand.  ticket names the stopped thread to
+ * resume().  May block on I/O on behalf of the access.  A machine whose stopped
+ * threads may be woken by others asks about a denied access once more, since the
+ * first verdict may be older than the access that it would meet.
  */
 enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket);
 

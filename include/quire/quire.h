@@ -304,6 +304,9 @@ struct quire_pager {
          * flush, when the object goes, and by the thread that needs frames. */
         enum quire_status (*write)(void *context, uint64_t offset, uint64_t bytes,
                                    const void *const page[]);
+        /* What was written is durable when this returns.  Null: it always is.  Called by
+         * flush, after all writes of it. */
+        enum quire_status (*sync)(void *context);
         /* Nothing refers to the object any more, and its modified pages were written. */
         void (*closed)(void *context);
         unsigned most;               /* pages of one call, at most; 0: QUIRE_IO_MAX */

@@ -232,6 +232,7 @@ void quire_uffd_wake(struct quire_linux *, uint64_t va);
 /* --- arena.c */
 enum quire_status quire_arena_open(struct quire_linux *);
 bool quire_arena_adopt(struct quire_linux *);
+bool quire_arena_renew(struct quire_linux *, const struct quire_store *);
 bool quire_arena_protect(struct quire_linux *);
 uint64_t quire_address_share(uint64_t memory);
 void quire_arena_close(struct quire_linux *);
@@ -279,6 +280,8 @@ enum quire_status quire_view_frame(struct quire_store *, uint64_t index, quire_f
 void quire_view_frame_free(struct quire_linux *, quire_frame);
 void *quire_view_window(struct quire_linux *, quire_frame);
 bool quire_view_holds(const struct quire_store *, uint64_t index, uint64_t pages);
+bool quire_stores_paged(const struct quire_linux *);
+bool quire_stores_renew(struct quire_linux *);
 void quire_stores_close(struct quire_linux *);
 unsigned quire_store_descriptors(struct quire_linux *, int *out, unsigned room);
 long quire_view_map(const struct chunk *, int flags);

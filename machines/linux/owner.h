@@ -12,8 +12,10 @@ struct quire_process {
         uint64_t pagefile_size;              /* [I] */
         /* fork.c: children that may still read our pagefiles hold the other end
          * of a pipe. */
-        struct quire_lock forks;             /* guards the three below */
+        struct quire_lock forks;             /* guards the four below */
         int witness;                         /* writing end, from prepare on; or -1 */
+        int copied[2];                       /* a pipe whose writing end the child closes when it
+                                              * has what it copies of the parent; or -1 */
         bool unwitnessed;                    /* a child holds no end: keep slots for good */
         bool at_fork;                        /* [I] fork is ours to prepare for */
         uint64_t mask;                       /* what prepare blocked */

@@ -215,8 +215,7 @@ static int open_file(struct quire_linux *l, unsigned n, const char *path, bool d
 
 /* --------------------------------------------------------------- growing */
 
-/* Writing past the process's limit would raise SIGXFSZ. */
-static bool within_limit(uint64_t end)
+bool quire_io_within_limit(uint64_t end)
 {
         struct rlimit limit;
 
@@ -229,11 +228,11 @@ static long grow_locked(struct pagefile *f, uint64_t end)
 {
         long failed = -EFBIG;
 
-        if (!within_limit(end))
+        if (!quire_io_within_limit(end))
                 return failed;
         for (uint64_t step = STEP_MOST;; step /= 4) {
                 uint64_t to = f->grown + step > end && step >= STEP_LEAST ? f->grown + step : end;
-                if (!within_limit(to))
+                if (!quire_io_within_limit(to))
                         to = end;
                 do
                         failed = sys_call6(SYS_fallocate, f->fd, 0, (long)f->grown,

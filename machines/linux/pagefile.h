@@ -13,6 +13,8 @@ unsigned quire_io_vector(const struct quire_io *, struct iovec *);
 /* Move all but the first `done' bytes now: 0, or a negative errno. */
 long quire_io_finish(struct quire_linux *, struct quire_io *, bool write, uint64_t done);
 enum quire_status quire_io_status(long failed);
+/* May the process write so far into a file?  If not, it would be a signal. */
+bool quire_io_within_limit(uint64_t end);
 enum quire_status quire_io_room(struct quire_linux *, const struct quire_io *);
 
 #endif

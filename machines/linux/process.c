@@ -132,7 +132,7 @@ enum quire_status quire_process_open_hooked(const struct quire_process_options *
                 (void)refuse("Quire is open in this process already");
                 return QUIRE_BUSY;
         }
-        only = (struct quire_process){ .witness = -1 };
+        only = (struct quire_process){ .witness = -1, .copied = { -1, -1 } };
         st = open_process(&only, o, hooks);
         if (st != QUIRE_OK) {
                 quire_process_close(&only);

@@ -28,6 +28,10 @@
  * (to swap), and for all of it in a child of fork, which starts with empty views.
  * quire_view_repair() shows such a page again.
  *
+ * A child of fork has copies of the stores whose frames the core keeps, since both
+ * processes would give them back at their own times; stores that are delegated stay
+ * one memory.
+ *
  * Lock: L.  Signal context: yes.
  *
  * Invariant
@@ -58,6 +62,7 @@ struct quire_store {
         uint32_t number;
         int fd;
         bool writable;           /* the window is */
+        bool paged;              /* the core asked for frames of it: nobody else's memory */
 };
 
 static struct quire_store *find_store(struct quire_linux *l, quire_frame f)
@@ -235,6 +240,7 @@ enum quire_status quire_view_frame(struct quire_store *s, uint64_t index, quire_
         if (sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE, (long)(index << PAGE_SHIFT),
                       (long)PAGE, 0, 0))
                 return QUIRE_NO_MEMORY;
+        s->paged = true;
         *out = STORE_FRAME | (quire_frame)s->number << NUMBER_SHIFT | index;
         return QUIRE_OK;
 }
@@ -253,6 +259,55 @@ void *quire_view_window(struct quire_linux *l, quire_frame f)
         struct quire_store *s = find_store(l, f);
 
         return s ? (void *)(uintptr_t)(s->window + ((f & PAGE_BITS) << PAGE_SHIFT)) : NULL;
+}
+
+/* ------------------------------------------------------------ a child of fork */
+
+bool quire_stores_paged(const struct quire_linux *l)
+{
+        const struct quire_store *s = l->stores;
+
+        while (s && !s->paged)
+                s = s->next;
+        return s;
+}
+
+/* What the file has, into another one, which has nothing.  False: no room. */
+static bool copy_file(const struct quire_store *from, int to)
+{
+        long at = 0, end;
+
+        while ((at = sys_call3(SYS_lseek, from->fd, at, SEEK_DATA)) >= 0) {
+                end = sys_call3(SYS_lseek, from->fd, at, SEEK_HOLE);
+                while (at < end) {
+                        long n = sys_call6(SYS_pwrite64, to, (long)from->window + at, end - at,
+                                           at, 0, 0);
+                        if (n <= 0)
+                                return false;
+                        at += n;
+                }
+        }
+        return at == -ENXIO;
+}
+
+/* Each process's core keeps its stores' frames, and gives them back as it likes: in a
+ * child, files of its own with what was in them.  => nothing is shown of them, and the
+ * parent waits.  False: no memory. */
+bool quire_stores_renew(struct quire_linux *l)
+{
+        for (struct quire_store *s = l->stores; s; s = s->next) {
+                struct quire_store old = *s;
+
+                if (!s->paged)
+                        continue;
+                s->fd = new_file(l, s->pages);
+                if (s->fd < 0 || !map_window(s) || !copy_file(&old, s->fd) ||
+                    !quire_arena_renew(l, s))
+                        return false;
+                (void)sys_munmap(old.window, old.pages << PAGE_SHIFT);
+                (void)sys_close(old.fd);
+        }
+        return true;
 }
 
 /* -------------------------------------------------------------------- views */

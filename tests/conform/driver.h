@@ -68,6 +68,9 @@ struct driver {
         enum quire_status (*space_open)(struct drive *, const struct quire_layout *,
                                         struct quire_space **out);
         void (*space_close)(struct drive *, struct quire_space *);
+        /* A copy of one; UNSUPPORTED on Linux. */
+        enum quire_status (*space_clone)(struct drive *, struct quire_space *from,
+                                         struct quire_space **out);
 
         /* Read n bytes at va into buf (QUIRE_R), write them from buf (QUIRE_W),
          * or fetch from va (QUIRE_X: buf as for R; UNSUPPORTED accesses do not

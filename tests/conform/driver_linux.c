@@ -123,6 +123,13 @@ static void keep_space(struct drive *d, struct quire_space *space)
         (void)space;
 }
 
+static enum quire_status clone_space(struct drive *d, struct quire_space *from,
+                                     struct quire_space **out)
+{
+        (void)d;
+        return quire_space_clone(from, out);
+}
+
 /* Byte by byte and volatile: memcpy may touch memory in an order of its own,
  * and AddressSanitizer has an opinion about it. */
 __attribute__((noinline, no_sanitize("address", "undefined")))
@@ -194,6 +201,7 @@ const struct driver driver_linux = {
         .space = space_of,
         .space_open = no_space,
         .space_close = keep_space,
+        .space_clone = clone_space,
         .access = access_linux,
         .host = no_host,
         .sim = no_sim,

@@ -74,6 +74,7 @@ const struct driver driver_sim = {
         .space = simulated_space,
         .space_open = simulated_space_open,
         .space_close = simulated_space_close,
+        .space_clone = simulated_space_clone,
         .access = simulated_access,
         .host = simulated_host,
         .sim = sim_of,

@@ -79,6 +79,7 @@ const struct driver driver_x86_64 = {
         .space = simulated_space,
         .space_open = simulated_space_open,
         .space_close = simulated_space_close,
+        .space_clone = simulated_space_clone,
         .access = simulated_access,
         .host = simulated_host,
         .sim = no_sim,

@@ -110,22 +110,45 @@ void simulated_close(struct drive *d)
         free(d);
 }
 
-enum quire_status simulated_space_open(struct drive *d, const struct quire_layout *layout,
-                                       struct quire_space **out)
+/* A place for one more; null: there is none. */
+static struct quire_space **place_for(struct drive *d)
 {
-        struct quire_space *space;
-        enum quire_status st;
         unsigned i = 0;
 
         while (i < SIMULATED_SPACES && d->space[i])
                 i++;
-        if (i == SIMULATED_SPACES)
+        return i < SIMULATED_SPACES ? &d->space[i] : NULL;
+}
+
+enum quire_status simulated_space_open(struct drive *d, const struct quire_layout *layout,
+                                       struct quire_space **out)
+{
+        struct quire_space **place = place_for(d);
+        enum quire_status st;
+
+        if (!place)
                 return QUIRE_LIMIT;
-        st = quire_space_open(d->system, layout ? layout : &quire_layout_64, &space);
+        st = quire_space_open(d->system, layout ? layout : &quire_layout_64, place);
         if (st != QUIRE_OK)
                 return st;
-        quire_space_on_denied(space, note_denied, d);
-        *out = d->space[i] = space;
+        quire_space_on_denied(*place, note_denied, d);
+        *out = *place;
+        return QUIRE_OK;
+}
+
+enum quire_status simulated_space_clone(struct drive *d, struct quire_space *from,
+                                        struct quire_space **out)
+{
+        struct quire_space **place = place_for(d);
+        enum quire_status st;
+
+        if (!place)
+                return QUIRE_LIMIT;
+        st = quire_space_clone(from, place);
+        if (st != QUIRE_OK)
+                return st;
+        quire_space_on_denied(*place, note_denied, d);
+        *out = *place;
         return QUIRE_OK;
 }
 

@@ -27,6 +27,8 @@ struct quire_space *simulated_space(struct drive *);
 enum quire_status simulated_space_open(struct drive *, const struct quire_layout *,
                                        struct quire_space **out);
 void simulated_space_close(struct drive *, struct quire_space *);
+enum quire_status simulated_space_clone(struct drive *, struct quire_space *from,
+                                        struct quire_space **out);
 enum drive_answer simulated_access(struct drive *, struct quire_space *, uint64_t va,
                                    unsigned access, void *buf, size_t n, enum quire_reason *why);
 struct quire_sim_host *simulated_host(struct drive *);

@@ -17,7 +17,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'programs'))
 from under import Tests, clean_environment  # noqa: E402
 
-HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h']
+HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h']
 
 
 class Place:

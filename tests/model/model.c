@@ -8,7 +8,6 @@
  * is then not asked, since such a call changes nothing.
  */
 #include "model.h"
-#include "draw.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +35,9 @@ void model_open(struct model *m, struct model_system *system, unsigned shift, ui
 
 void model_close(struct model *m)
 {
-        for (uint64_t i = 0; i < m->pages; i++) {
-                m->system->committed -= m->page[i].committed;
-                m->system->locked -= m->page[i].locked || m->page[i].holds;
-        }
+        for (uint32_t n = 0; n < m->regions; n++)
+                if (m->region[n].pages)
+                        model_release(m, m->low + (m->region[n].first << m->shift), 0);
         free(m->page);
         free(m->region);
 }
@@ -61,9 +59,14 @@ struct model_page *model_page(const struct model *m, uint64_t va)
         return va >= m->low && index < m->pages ? &m->page[index] : NULL;
 }
 
-static struct model_region *region_of(const struct model *m, const struct model_page *p)
+struct model_region *model_region(const struct model *m, const struct model_page *p)
 {
         return p && p->region ? &m->region[p->region - 1] : NULL;
+}
+
+bool model_fits(const struct model_system *s, uint64_t pages)
+{
+        return s->committed + s->besides + pages <= s->limit;
 }
 
 /* The pages of a range of one region: INVALID, NOT_PRESENT. */
@@ -73,7 +76,7 @@ static enum quire_status find(const struct model *m, uint64_t va, uint64_t bytes
         if (!bytes || (va | bytes) & (size_of(m) - 1) || va + bytes < va)
                 return QUIRE_INVALID;
         s->page = model_page(m, va);
-        s->region = region_of(m, s->page);
+        s->region = model_region(m, s->page);
         if (!s->region)
                 return QUIRE_NOT_PRESENT;
         s->first = (va - m->low) >> m->shift;
@@ -83,16 +86,36 @@ static enum quire_status find(const struct model *m, uint64_t va, uint64_t bytes
         return QUIRE_OK;
 }
 
+static bool revoked(const struct model_region *r)
+{
+        return r->grant && !model_grant_valid(r->grant);
+}
+
 /* Whatever can be written or executed can be read. */
 static unsigned allowed(const struct model_page *p)
 {
         return p->access ? p->access | QUIRE_R : 0;
 }
 
+void model_let_go(struct model_system *s, struct model_page *p)
+{
+        s->locked -= p->locked || p->holds;
+        p->locked = false;
+        p->holds = 0;
+}
+
+/* Is the page charged to its region? */
+static bool charged(const struct model *m, const struct model_page *p)
+{
+        const struct model_region *r = model_region(m, p);
+
+        return p->committed && (!r->grant || r->copy);
+}
+
 static void forget(struct model *m, struct model_page *p)
 {
-        m->system->committed -= p->committed;
-        m->system->locked -= p->locked || p->holds;
+        m->system->committed -= charged(m, p);
+        model_let_go(m->system, p);
         *p = (struct model_page){ .region = p->region, .written = p->written, .mark = p->mark };
 }
 
@@ -148,20 +171,39 @@ static void make_region(struct model *m, uint64_t first, uint64_t count,
         m->reserved += count;
 }
 
+/* All pages of a region that maps something are committed. */
+static void map(struct model *m, struct model_region *g, unsigned access)
+{
+        for (uint64_t i = g->first; i < g->first + g->pages; i++) {
+                m->page[i].committed = true;
+                m->page[i].access = (uint8_t)access;
+                m->system->committed += charged(m, &m->page[i]);
+        }
+        model_region_refer(g, true);
+}
+
 /* => the request's limits are inside the window, unless it is exact */
-enum quire_status model_reserve(struct model *m, const struct quire_request *r, uint64_t *va)
+enum quire_status model_reserve(struct model *m, const struct quire_request *r,
+                                struct model_grant *grant, uint64_t *va)
 {
         uint64_t count = r->bytes >> m->shift, first = (r->va - m->low) >> m->shift;
-        struct model_region like = { .kind = r->kind, .tag = r->tag,
+        struct model_region like = { .kind = r->kind, .tag = r->tag, .grant = grant,
+                                     .offset = r->offset >> m->shift,
+                                     .copy = r->flags & QUIRE_COPY,
                                      .watched = r->flags & QUIRE_WATCHED };
+        enum quire_status st = grant ? model_grant_map(m, r, grant) : QUIRE_OK;
 
         if (!(r->flags & QUIRE_EXACT) && (r->high < r->low || r->high - r->low < r->bytes))
                 return QUIRE_INVALID;
+        if (st != QUIRE_OK)
+                return st;
         if ((r->flags & QUIRE_EXACT) && !is_free(m, first, count))
                 return QUIRE_CONFLICT;
         if (!(r->flags & QUIRE_EXACT) && !place(m, r, count, &first))
                 return QUIRE_NO_SPACE;
         make_region(m, first, count, &like);
+        if (grant)
+                map(m, model_region(m, &m->page[first]), r->access);
         *va = address(m, first);
         return QUIRE_OK;
 }
@@ -169,15 +211,21 @@ enum quire_status model_reserve(struct model *m, const struct quire_request *r, 
 /* Make a region of its own begin at the page. */
 static void cut(struct model *m, uint64_t first)
 {
-        struct model_region *r = first < m->pages ? region_of(m, &m->page[first]) : NULL;
+        struct model_region *r = first < m->pages ? model_region(m, &m->page[first]) : NULL;
+        struct model_region upper;
         uint64_t rest;
 
         if (!r || r->first == first)
                 return;
         rest = r->first + r->pages - first;
+        r->cut = true;
         r->pages -= rest;
         m->reserved -= rest;
-        make_region(m, first, rest, r);
+        upper = *r;
+        upper.offset += r->pages;
+        make_region(m, first, rest, &upper);
+        if (r->grant)
+                model_region_refer(r, true);
 }
 
 enum quire_status model_split(struct model *m, uint64_t va)
@@ -205,12 +253,17 @@ enum quire_status model_release(struct model *m, uint64_t va, uint64_t bytes)
                 s.count = s.region->pages;
         cut(m, s.first);
         cut(m, s.first + s.count);
-        region_of(m, s.page)->pages = 0;
+        s.region = model_region(m, s.page);
         m->reserved -= s.count;
         EACH(st, s, p) {
+                if (s.region->grant && s.region->grant->object->flags & QUIRE_SOLE)
+                        model_let_go(m->system, model_kept(m, p));
                 forget(m, p);
                 *p = (struct model_page){ 0 };
         }
+        s.region->pages = 0;
+        if (s.region->grant)
+                model_region_refer(s.region, false);
         return QUIRE_OK;
 }
 
@@ -231,6 +284,8 @@ enum quire_status model_move(struct model *m, uint64_t from, uint64_t bytes, uin
         s.count = old.pages;
         if (count < old.pages)
                 return QUIRE_INVALID;
+        if (more && old.grant)
+                return QUIRE_UNSUPPORTED;
         if (first == s.first ? more && !is_free(m, first + s.count, more)
                              : !is_free(m, first, count))
                 return QUIRE_CONFLICT;
@@ -247,11 +302,14 @@ enum quire_status model_move(struct model *m, uint64_t from, uint64_t bytes, uin
 /* ------------------------------------------------------- what pages are like */
 
 /* May it be done?  What quire.h promises, operation by operation. */
-static enum quire_status check_change(const struct model *m, enum model_op op, struct span s)
+static enum quire_status check_change(const struct model *m, enum model_op op, struct span s,
+                                      unsigned value)
 {
         uint64_t more = 0;
         enum quire_status st = QUIRE_OK;
 
+        if (s.region->grant && (op == MODEL_DECOMMIT || op == MODEL_DISCARD))
+                return QUIRE_UNSUPPORTED;
         EACH(st, s, p)
                 more += !p->committed;
         if (s.region->kind == QUIRE_PLAIN && (op == MODEL_GUARD || op == MODEL_LOCK))
@@ -260,7 +318,13 @@ static enum quire_status check_change(const struct model *m, enum model_op op, s
                 return QUIRE_NOT_PRESENT;
         if (op == MODEL_WATCH_RESET && !s.region->watched)
                 return QUIRE_INVALID;
-        if (op == MODEL_COMMIT && more && m->system->committed + more > m->system->limit)
+        if (s.region->grant && (op == MODEL_COMMIT || op == MODEL_PROTECT)) {
+                if (!model_grant_valid(s.region->grant))
+                        return QUIRE_NOT_PRESENT;
+                if (value & ~model_rights(s.region))
+                        return QUIRE_DENIED;
+        }
+        if (op == MODEL_COMMIT && more && !model_fits(m->system, more))
                 return QUIRE_LIMIT;
         return QUIRE_OK;
 }
@@ -271,12 +335,14 @@ static enum quire_status check_lock(const struct model *m, struct span s)
         uint64_t more = 0;
 
         for (uint64_t i = 0; i < s.count; i++) {
-                struct model_page *p = &s.page[i];
+                struct model_page *p = &s.page[i], *kept = model_kept(m, p);
 
-                more += !p->locked && !p->holds;
+                more += !kept->locked && !kept->holds;
                 if (s.count > m->system->lock_limit ||
                     m->system->locked + more > m->system->lock_limit)
                         return QUIRE_LIMIT;
+                if (revoked(s.region))
+                        return QUIRE_DENIED;
                 if (p->guard || !p->access) {
                         p->guard = false;
                         return QUIRE_DENIED;
@@ -286,10 +352,14 @@ static enum quire_status check_lock(const struct model *m, struct span s)
 }
 
 /* Locked or held: what cannot be evicted.  Plain memory needs neither. */
-static void set_wanted(struct model *m, struct model_page *p, bool locked, int holds)
+static void set_wanted(struct model *m, struct model_page *at, bool locked, int holds)
 {
-        if (!p->region || region_of(m, p)->kind == QUIRE_PLAIN || p->holds + holds < 0)
+        struct model_page *p = at->region ? model_kept(m, at) : at;
+
+        if (!at->region || model_region(m, at)->kind == QUIRE_PLAIN || p->holds + holds < 0)
                 return;
+        if (locked || holds > 0)
+                model_own(m, at);
         m->system->locked -= p->locked || p->holds;
         p->locked = locked;
         p->holds = (uint16_t)(p->holds + holds);
@@ -329,11 +399,11 @@ enum quire_status model_change(struct model *m, enum model_op op, uint64_t va, u
         if ((op == MODEL_COMMIT || op == MODEL_PROTECT) && value > 7)
                 return QUIRE_INVALID;
         if (st == QUIRE_OK)
-                st = check_change(m, op, s);
+                st = check_change(m, op, s, value);
         if (st == QUIRE_OK && op == MODEL_LOCK)
                 st = check_lock(m, s);
         EACH(st, s, p) {
-                all_locked = all_locked && p->locked;
+                all_locked = all_locked && model_kept(m, p)->locked;
                 change_page(m, op, p, value);
         }
         return op == MODEL_UNLOCK && st == QUIRE_OK && !all_locked ? QUIRE_NOT_PRESENT : st;
@@ -346,7 +416,8 @@ uint64_t model_holdable(const struct model *m, uint64_t va, uint64_t pages, unsi
         for (uint64_t n = 0; n < pages; n++) {
                 const struct model_page *p = model_page(m, va + (n << m->shift));
 
-                if (!p || !p->committed || p->guard || (access & ~allowed(p)))
+                if (!p || !p->committed || p->guard || revoked(model_region(m, p)) ||
+                    (access & ~allowed(p)))
                         return n;
         }
         return pages;
@@ -358,18 +429,21 @@ void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, b
         struct model_page *p = model_page(m, va);
 
         for (uint64_t i = 0; i < pages; i++, p++) {
-                set_wanted(m, p, p->locked, 1);
-                p->written |= (access & QUIRE_W) && region_of(m, p)->watched;
+                set_wanted(m, p, model_kept(m, p)->locked, 1);
+                model_note(m, p, access);
         }
         p = more ? model_page(m, va + (pages << m->shift)) : NULL;
-        if (p && (p->locked || p->holds || m->system->locked < m->system->lock_limit))
+        if (!p || !p->region || revoked(model_region(m, p)))
+                return;
+        if (model_kept(m, p)->locked || model_kept(m, p)->holds ||
+            m->system->locked < m->system->lock_limit)
                 p->guard = false;
 }
 
 void model_unhold(struct model *m, uint64_t va, uint64_t pages)
 {
         for (struct model_page *p = model_page(m, va), *end = p + pages; p < end; p++)
-                set_wanted(m, p, p->locked, -1);
+                set_wanted(m, p, p->region && model_kept(m, p)->locked, -1);
 }
 
 enum quire_status model_watch_get(struct model *m, uint64_t va, uint64_t bytes, bool reset,
@@ -399,6 +473,8 @@ unsigned model_access(struct model *m, uint64_t va, unsigned access)
 
         if (!p || !p->region)
                 return QUIRE_WHY_FREE;
+        if (revoked(model_region(m, p)))
+                return QUIRE_WHY_REVOKED;
         if (!p->committed)
                 return QUIRE_WHY_RESERVED;
         if (p->guard) {
@@ -407,7 +483,7 @@ unsigned model_access(struct model *m, uint64_t va, unsigned access)
         }
         if (access & ~allowed(p))
                 return QUIRE_WHY_PROTECTED;
-        p->written |= (access & QUIRE_W) && region_of(m, p)->watched;
+        model_note(m, p, access);
         return 0;
 }
 
@@ -422,7 +498,7 @@ static bool alike(const struct model_page *a, const struct model_page *b)
 enum quire_status model_query(const struct model *m, uint64_t va, struct quire_info *out)
 {
         const struct model_page *p = model_page(m, va);
-        const struct model_region *r = region_of(m, p);
+        const struct model_region *r = model_region(m, p);
         uint64_t first, end;
 
         if (!p)
@@ -440,6 +516,41 @@ enum quire_status model_query(const struct model *m, uint64_t va, struct quire_i
                 .reserved = r, .committed = p->committed, .guarded = p->guard,
                 .watched = r && r->watched, .access = p->access, .mark = p->mark,
                 .kind = r ? r->kind : QUIRE_PAGED, .tag = r ? r->tag : 0,
+                .mapped = r && r->grant, .copy = r && r->copy, .revoked = r && revoked(r),
+                .offset = r && r->grant ? r->offset << m->shift : 0,
+                .rights = r ? model_rights(r) : 0,
         };
+        return QUIRE_OK;
+}
+
+/* -------------------------------------------------------------- a whole space */
+
+enum quire_status model_space_clone(const struct model *from, struct model *into)
+{
+        uint64_t more = 0;
+
+        for (uint32_t n = 0; n < from->regions; n++)
+                if (from->region[n].pages &&
+                    (from->region[n].kind == QUIRE_PLAIN ||
+                     (from->region[n].grant &&
+                      from->region[n].grant->object->flags & QUIRE_SOLE)))
+                        return QUIRE_UNSUPPORTED;
+        for (uint64_t i = 0; i < from->pages; i++)
+                more += from->page[i].committed && charged(from, &from->page[i]);
+        if (more && !model_fits(from->system, more))
+                return QUIRE_LIMIT;
+        from->system->committed += more;
+        model_open(into, from->system, from->shift, from->low, from->pages);
+        into->regions = from->regions;
+        into->reserved = from->reserved;
+        memcpy(into->page, from->page, from->pages * sizeof(*from->page));
+        memcpy(into->region, from->region, from->regions * sizeof(*from->region));
+        for (uint64_t i = 0; i < from->pages; i++) {
+                into->page[i].locked = into->page[i].written = false;
+                into->page[i].holds = 0;
+        }
+        for (uint32_t n = 0; n < from->regions; n++)
+                if (from->region[n].pages && from->region[n].grant)
+                        model_region_refer(&from->region[n], true);
         return QUIRE_OK;
 }

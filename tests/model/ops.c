@@ -130,7 +130,7 @@ static void act_reserve(struct run *r)
                  (unsigned long)q.align, (unsigned long)q.va, (unsigned long)q.low,
                  (unsigned long)q.high);
         st = quire_region_reserve(r->space[space], &q, &va);
-        run_same(r, st, model_reserve(m, &q, &expected));
+        run_same(r, st, model_reserve(m, &q, NULL, &expected));
         if (st == QUIRE_OK && va != expected)
                 run_fails(r, "placed at %#lx; the model places it at %#lx", (unsigned long)va,
                           (unsigned long)expected);
@@ -167,12 +167,19 @@ static void act_release(struct run *r)
                  model_release(t.model, t.va, t.bytes));
 }
 
+/* Is it a part of a region, whose own pages others may share? */
+static bool may_stay(const struct run *r, const struct model_region *g)
+{
+        return g->cut && (g->grant ? g->copy || g->grant->object->flags & QUIRE_SOLE : r->cloned);
+}
+
 static void act_move(struct run *r)
 {
         struct run_target t = run_pick(r, 0);
         const struct model_page *p = model_page(t.model, t.va & ~(r->page - 1));
         const struct model_region *g;
         uint64_t to, bytes, pages;
+        enum quire_status st;
 
         run_says(r, "move: nothing to move");
         if (!p || !p->region || is_held(&t))
@@ -192,8 +199,10 @@ static void act_move(struct run *r)
                 to = t.va;
         run_says(r, "move %u:%#lx to %#lx + %#lx", t.space, (unsigned long)t.va,
                  (unsigned long)to, (unsigned long)bytes);
-        run_same(r, quire_region_move(t.in, t.va, bytes, true, &to),
-                 model_move(t.model, t.va, bytes, to));
+        st = quire_region_move(t.in, t.va, bytes, true, &to);
+        if (st == QUIRE_UNSUPPORTED && may_stay(r, g))
+                return;
+        run_same(r, st, model_move(t.model, t.va, bytes, to));
 }
 
 static void act_split(struct run *r)
@@ -286,6 +295,8 @@ static void act_lock(struct run *r)
         st = quire_region_lock(t.in, t.va, t.bytes);
         if (st != QUIRE_OK && st != QUIRE_DENIED)
                 learn_guards(r, &t);
+        if (st != QUIRE_OK)
+                run_learn_pages(r, t.space, t.va, t.bytes);
         run_same(r, st, model_change(t.model, MODEL_LOCK, t.va, t.bytes, 0));
         learn_guards(r, &t);
 }
@@ -297,6 +308,17 @@ static void act_unlock(struct run *r)
         says_range(r, "unlock", &t);
         run_same(r, quire_region_unlock(t.in, t.va, t.bytes),
                  model_change(t.model, MODEL_UNLOCK, t.va, t.bytes, 0));
+}
+
+/* May the page where a hold stops be the pager's to deny? */
+static bool is_booked(struct run *r, const struct run_target *t)
+{
+        uint64_t index;
+
+        for (uint64_t i = 0; i < t->bytes; i += r->page)
+                if (run_book_at(r, t->space, t->va + i, &index))
+                        return true;
+        return false;
 }
 
 static void act_hold(struct run *r)
@@ -314,6 +336,8 @@ static void act_hold(struct run *r)
         most = model_holdable(t.model, t.va, t.bytes >> r->shift, access);
         if (st != QUIRE_OK && st != QUIRE_DENIED)
                 learn_guards(r, &t);
+        if (held < t.bytes)
+                run_learn_pages(r, t.space, t.va + held, t.bytes - held);
         if (run_excused(r, st))
                 return;
         if (st != QUIRE_OK && held)
@@ -323,7 +347,8 @@ static void act_hold(struct run *r)
                 run_fails(r, "held %#lx, at most %#lx may be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
         if (held >> r->shift < most && run_failed(r) == r->failed && !r->hurt &&
-            r->promises.locked + most <= r->promises.lock_limit)
+            r->promises.locked + most <= r->promises.lock_limit && !run_at_limit(r) &&
+            !is_booked(r, &t))
                 run_fails(r, "held %#lx, %#lx could be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
         model_hold(t.model, t.va, held >> r->shift, access, held < t.bytes);
@@ -428,5 +453,12 @@ const struct run_op run_ops[] = {
         { "watch get", 3, act_watch_get }, { "watch reset", 1, act_watch_reset },
         { "advise", 5, act_advise }, { "compare", 1, act_sweep },
         { "budget", 1, act_budget },
+        { "open object", 3, act_object_open }, { "map", 9, act_map },
+        { "clone object", 2, act_object_clone }, { "narrow", 2, act_narrow },
+        { "close grant", 4, act_grant_close }, { "revoke", 1, act_revoke },
+        { "written", 4, act_written }, { "flush", 3, act_flush },
+        { "answers", 2, act_answers }, { "supply", 2, act_supply },
+        { "fail pages", 1, act_pager_fail },
+        { "copy space", 1, act_space_clone }, { "close space", 1, act_space_close },
         { NULL, 0, NULL },
 };

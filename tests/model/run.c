@@ -46,9 +46,10 @@ static void draw_options(struct run_shape *s, struct draw *d)
         o->policy = policies[draw_below(d, 4)];
         o->seed = draw_mix(s->seed);
         o->slow_io = draw_percent(d, 50);
-        o->no_plain = draw_percent(d, 15);
+        o->no_plain = draw_percent(d, 40);
         o->no_harvest = draw_percent(d, 30);
         o->no_write_protect = draw_percent(d, 10);
+        o->no_share = draw_percent(d, 40);
 }
 
 struct run_shape run_shape_drawn(const struct driver *driver, uint64_t seed, uint64_t steps,
@@ -86,14 +87,15 @@ static void print_shape(const struct run *r)
         const struct drive_options *o = &s->options;
 
         fprintf(stderr, "    %s%s: page %lu, budget %lu pages, %u pagefiles of %lu pages,"
-                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s\n", s->driver->name,
+                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s%s\n", s->driver->name,
                 s->failures ? ", with failures" : "", (unsigned long)r->page,
                 (unsigned long)(o->budget >> r->shift), o->pagefiles,
                 (unsigned long)(o->pagefile_bytes >> r->shift), o->tier_percent,
                 o->policy ? o->policy : "(default)", s->spaces, (unsigned long)s->window,
                 o->slow_io ? ", slow I/O" : "", o->no_plain ? ", no plain" : "",
                 o->no_harvest ? ", no harvest" : "",
-                o->no_write_protect ? ", no write-protect" : "");
+                o->no_write_protect ? ", no write-protect" : "",
+                o->no_share ? ", frames not shared" : "");
 }
 
 static void print_history(const struct run *r)
@@ -145,7 +147,34 @@ uint64_t run_failed(const struct run *r)
 
         for (unsigned p = 0; h && p < QUIRE_SIM_POINTS; p++)
                 sum += quire_sim_failed(h, (enum quire_sim_point)p);
-        return sum;
+        return sum + r->book_failures;
+}
+
+bool run_at_limit(const struct run *r)
+{
+        return r->system->counters.committed >= quire_charge_limit(r->system);
+}
+
+void run_learn_pages(struct run *r, unsigned space, uint64_t va, uint64_t bytes)
+{
+        struct model *m = &r->model[space];
+
+        if ((va | bytes) & (r->page - 1) || bytes > 64 * r->page)
+                return;
+        for (uint64_t i = 0; i < bytes; i += r->page) {
+                struct model_page *p = model_page(m, va + i), *kept;
+                uint8_t state = 0;
+
+                if (!p || !p->region ||
+                    quire_page_map(r->space[space], va + i, r->page, &state) != QUIRE_OK)
+                        continue;
+                kept = model_kept(m, p);
+                if (state >> 4 & QUIRE_PAGE_COPIED)
+                        model_own(m, p);
+                kept->written |= !!(state >> 4 & QUIRE_PAGE_WRITTEN);
+                if (kept != p && model_region(m, p)->grant->object->book)
+                        kept->owed |= !!(state >> 4 & QUIRE_PAGE_DIRTY);
+        }
 }
 
 void run_learn_guards(struct run *r, unsigned space, uint64_t va, uint64_t bytes)
@@ -162,9 +191,14 @@ void run_learn_guards(struct run *r, unsigned space, uint64_t va, uint64_t bytes
 
 bool run_excused(struct run *r, enum quire_status got)
 {
-        if (got != QUIRE_NO_MEMORY && got != QUIRE_IO_ERROR && got != QUIRE_BUSY)
-                return false;
-        if (run_failed(r) == r->failed && !(r->hurt && got == QUIRE_NO_MEMORY))
+        bool failed = run_failed(r) != r->failed;
+
+        for (unsigned i = 0; i < RUN_BOOKS; i++)
+                failed |= r->book[i].run && (r->book[i].dead || got == QUIRE_BROKEN);
+        if (got == QUIRE_NO_MEMORY)
+                failed |= r->hurt || run_at_limit(r);
+        if (!failed || (got != QUIRE_NO_MEMORY && got != QUIRE_IO_ERROR && got != QUIRE_BUSY &&
+                        got != QUIRE_BROKEN))
                 return false;
         run_compare(r, false);
         quire_system_audit(r->system);
@@ -226,12 +260,26 @@ void run_open(struct run *r, const struct run_shape *shape)
         }
 }
 
+/* Books whose object is gone, and no other, were closed; they are free. */
+static void free_books(struct run *r)
+{
+        for (unsigned i = 0; i < RUN_BOOKS; i++) {
+                if (r->book[i].closed != r->book[i].gone)
+                        run_fails(r, "book %u is %sclosed", i, r->book[i].closed ? "" : "not ");
+                if (r->book[i].closed)
+                        run_book_close(&r->book[i]);
+        }
+}
+
 void run_close(struct run *r)
 {
         run_unhold_all(r);
+        run_close_grants(r);
+        r->shape.driver->close(r->drive);
+        r->drive = NULL;
         for (unsigned i = 0; i < r->spaces; i++)
                 model_close(&r->model[i]);
-        r->shape.driver->close(r->drive);
+        free_books(r);
         free(r->want);
         free(r->got);
 }
@@ -258,11 +306,21 @@ static void disarm_failures(struct run *r)
 
         for (unsigned p = 0; p < QUIRE_SIM_POINTS; p++)
                 quire_sim_fail(h, (enum quire_sim_point)p, 1, 0);
-        r->failed = run_failed(r);
         if (quire_sim_failed(h, QUIRE_SIM_WRITE))
                 r->hurt = true;
         if (!r->shape.options.commit_limit)
                 r->promises.limit = quire_charge_limit(r->system);
+}
+
+/* The charge is what the model knows of, and no more besides than it allows. */
+static void learn_charge(struct run *r)
+{
+        r->promises.besides = r->system->counters.committed - r->promises.committed;
+        if (r->promises.besides > r->promises.maybe)
+                run_fails(r, "%lu pages are committed; must be %lu, and at most %lu more",
+                          (unsigned long)r->system->counters.committed,
+                          (unsigned long)r->promises.committed,
+                          (unsigned long)r->promises.maybe);
 }
 
 void run_step(struct run *r)
@@ -283,6 +341,9 @@ void run_step(struct run *r)
         run_ops[i].act(r);
         if (r->shape.failures)
                 disarm_failures(r);
+        r->failed = run_failed(r);
+        free_books(r);
+        learn_charge(r);
         if (r->trace)
                 printf("%s\n", r->history[r->step % RUN_HISTORY]);
         if (r->shape.audit_every && r->step % r->shape.audit_every == 0)
@@ -313,6 +374,14 @@ static void compare_info(struct run *r, const struct quire_info *got,
         if (want->reserved && (got->watched != want->watched || got->mark != want->mark ||
                                got->kind != want->kind || got->tag != want->tag))
                 run_fails(r, "query %#lx: watched, mark, kind or tag differ", (unsigned long)va);
+        if (got->mapped != want->mapped || got->copy != want->copy ||
+            got->revoked != want->revoked || got->offset != want->offset ||
+            (want->reserved && got->rights != want->rights))
+                run_fails(r, "query %#lx: mapped %d, copy %d, revoked %d, rights %u, offset %#lx; "
+                          "must be %d, %d, %d, %u, %#lx", (unsigned long)va, got->mapped,
+                          got->copy, got->revoked, got->rights, (unsigned long)got->offset,
+                          want->mapped, want->copy, want->revoked, want->rights,
+                          (unsigned long)want->offset);
 }
 
 /* A gap may reach beyond the window, and the machine may show its own in it. */
@@ -342,9 +411,31 @@ static bool reads_as_zeroes(const struct model_page *p)
         return !p->content.fill;
 }
 
-static void compare_map(struct run *r, unsigned space, const struct quire_info *run)
+/* One page of a paged region. */
+static void compare_state(struct run *r, unsigned space, uint64_t va, uint8_t got)
 {
         struct model *m = &r->model[space];
+        struct model_page *p = model_page(m, va);
+        const struct model_page *kept = model_kept(m, p);
+        unsigned state = got & 15, flags = got >> 4;
+        bool wanted = kept->locked || kept->holds;
+        uint64_t index;
+        const struct run_book *b = run_book_at(r, space, va, &index);
+
+        if ((!p->committed && state != QUIRE_PAGE_NONE) ||
+            (state == QUIRE_PAGE_NONE && !b && !reads_as_zeroes(model_seen(m, p))) ||
+            (state == QUIRE_PAGE_BROKEN && (!b || !b->broken[index])) ||
+            (wanted && state != QUIRE_PAGE_PRESENT))
+                run_fails(r, "page %#lx is in state %u", (unsigned long)va, state);
+        if (!(flags & QUIRE_PAGE_LOCKED) != !wanted || !(flags & QUIRE_PAGE_WRITTEN) != !kept->written)
+                run_fails(r, "page %#lx has flags %u; locked %d, written %d", (unsigned long)va,
+                          flags, wanted, kept->written);
+        if (model_region(m, p)->copy && !(flags & QUIRE_PAGE_COPIED) != !p->own)
+                run_fails(r, "page %#lx has flags %u; copied %d", (unsigned long)va, flags, p->own);
+}
+
+static void compare_map(struct run *r, unsigned space, const struct quire_info *run)
+{
         uint64_t pages = run->run_bytes >> r->shift;
         uint8_t *map = malloc(pages);
 
@@ -352,22 +443,8 @@ static void compare_map(struct run *r, unsigned space, const struct quire_info *
                 abort();
         run_same(r, quire_page_map(r->space[space], run->run_first, run->run_bytes, map),
                  QUIRE_OK);
-        for (uint64_t i = 0; run->kind == QUIRE_PAGED && i < pages; i++) {
-                const struct model_page *p = model_page(m, run->run_first + i * r->page);
-                unsigned state = map[i] & 15, flags = map[i] >> 4;
-
-                if ((!p->committed && state != QUIRE_PAGE_NONE) ||
-                    (state == QUIRE_PAGE_NONE && !reads_as_zeroes(p)) ||
-                    state == QUIRE_PAGE_BROKEN ||
-                    ((p->locked || p->holds) && state != QUIRE_PAGE_PRESENT))
-                        run_fails(r, "page %#lx is in state %u",
-                                  (unsigned long)(run->run_first + i * r->page), state);
-                if (!(flags & QUIRE_PAGE_LOCKED) != !(p->locked || p->holds) ||
-                    !(flags & QUIRE_PAGE_WRITTEN) != !p->written)
-                        run_fails(r, "page %#lx has flags %u; locked %d, written %d",
-                                  (unsigned long)(run->run_first + i * r->page), flags,
-                                  p->locked, p->written);
-        }
+        for (uint64_t i = 0; run->kind == QUIRE_PAGED && i < pages; i++)
+                compare_state(r, space, run->run_first + i * r->page, map[i]);
         free(map);
 }
 
@@ -386,7 +463,7 @@ static void compare_space(struct run *r, unsigned space, bool touch)
                         compare_map(r, space, &want);
                 else
                         compare_gap(r, &got, &want, va);
-                if (touch && want.committed && !want.guarded && want.access)
+                if (touch && want.committed && !want.guarded && want.access && !want.revoked)
                         for (uint64_t i = 0; i < want.run_bytes; i += r->page)
                                 run_read_page(r, space, want.run_first + i);
                 va = want.run_first + want.run_bytes;
@@ -396,7 +473,7 @@ static void compare_space(struct run *r, unsigned space, bool touch)
 static void compare_counters(struct run *r)
 {
         struct quire_counters c, s;
-        uint64_t reserved = 0, committed = 0, resident = 0;
+        uint64_t reserved = 0, resident = 0;
         uint64_t budget = r->system->budget;
 
         quire_system_counters(r->system, &c);
@@ -407,15 +484,12 @@ static void compare_counters(struct run *r)
                                   (unsigned long)s.reserved,
                                   (unsigned long)r->model[i].reserved);
                 reserved += s.reserved;
-                committed += s.committed;
                 resident += s.resident;
         }
-        if (c.reserved != reserved || c.committed != committed || c.resident != resident)
+        if (c.reserved != reserved || c.resident < resident)
                 run_fails(r, "the system's counters are not the sum of its spaces'");
-        if (c.committed != r->promises.committed || c.locked != r->promises.locked)
-                run_fails(r, "committed %lu, locked %lu; must be %lu, %lu",
-                          (unsigned long)c.committed, (unsigned long)c.locked,
-                          (unsigned long)r->promises.committed,
+        if (c.locked != r->promises.locked)
+                run_fails(r, "%lu pages are locked; must be %lu", (unsigned long)c.locked,
                           (unsigned long)r->promises.locked);
         if (c.resident + c.tier_frames > budget)
                 run_fails(r, "resident %lu + %lu (peak %lu) of a budget of %lu",
@@ -427,5 +501,6 @@ void run_compare(struct run *r, bool touch)
 {
         for (unsigned i = 0; i < r->spaces; i++)
                 compare_space(r, i, touch);
+        run_compare_objects(r, touch);
         compare_counters(r);
 }

@@ -7,6 +7,8 @@
  *
  *   run.c    opening, closing, stepping, comparing, failing
  *   ops.c    the operations on regions
+ *   share.c  the operations on objects, grants, pagers and whole spaces
+ *   book.c   the pagers
  *   touch.c  the accesses, and the comparison of what is read
  */
 #ifndef TESTS_MODEL_RUN_H
@@ -15,7 +17,8 @@
 #include "draw.h"
 #include "model.h"
 
-enum { RUN_SPACES = 3, RUN_HOLDS = 8, RUN_HISTORY = 16, RUN_LINE = 160 };
+enum { RUN_SPACES = 3, RUN_HOLDS = 8, RUN_HISTORY = 16, RUN_LINE = 160, RUN_GRANTS = 10,
+       RUN_BOOKS = 4 };
 
 struct run_shape {
         const struct driver *driver;
@@ -33,6 +36,28 @@ struct run_hold {
         uint64_t va, pages;
 };
 
+/* Every handle has one. */
+struct run_grant {
+        struct quire_grant *real;
+        struct model_grant *model;
+};
+
+/* A pager, and what it has. */
+enum { BOOK_PAGES = 48 };
+enum { BOOK_BROKEN = 1, BOOK_PERHAPS = 2 };     /* the page; if nobody had it when it was failed */
+struct run_book {
+        struct run *run;                 /* null: the book is free */
+        struct model_object *object;
+        struct quire_pager pager;
+        uint8_t *home;
+        struct model_content first[BOOK_PAGES];
+        uint8_t broken[BOOK_PAGES];
+        bool dead, closed, gone, late;         /* gone: the model says that it is
+                                          * closed; late: supplies, and then says BUSY */
+        unsigned fill_fails, write_fails;
+        enum quire_status answer;        /* to a fill that fails */
+};
+
 struct run {
         struct run_shape shape;
         struct drive *drive;
@@ -47,6 +72,11 @@ struct run {
         struct draw draw;
         struct run_hold hold[RUN_HOLDS];
         unsigned holds;
+        struct run_grant grant[RUN_GRANTS];
+        unsigned grants;
+        struct run_book book[RUN_BOOKS];
+        uint64_t book_failures;          /* answers of pagers that were no success */
+        bool cloned;                     /* a space was */
         uint64_t fills;                  /* pages written whole so far */
         uint8_t *want, *got;             /* four pages each */
         uint64_t accesses, denials, refused;
@@ -78,9 +108,13 @@ uint64_t run_failed(const struct run *);
  * may have changed, which is checked, and the model is not asked. */
 bool run_excused(struct run *, enum quire_status got);
 void run_must_be(struct run *, enum quire_status got, enum quire_status want);
+/* Does everything that may be committed say that no more can be? */
+bool run_at_limit(const struct run *);
 /* Where something failed (and only there), a guard mark may have been left to alarm once more, or
  * be gone already: the driver says which. */
 void run_learn_guards(struct run *, unsigned space, uint64_t va, uint64_t bytes);
+/* Where an access or a lock went half way: what was noted as written, what was copied. */
+void run_learn_pages(struct run *, unsigned space, uint64_t va, uint64_t bytes);
 /* The driver's answer and the model's, which is asked second. */
 #define run_same(r, answer, models_answer)                                              \
         do {                                                                            \
@@ -107,6 +141,30 @@ struct run_target {                            /* a range that an operation is m
 struct run_target run_pick(struct run *, uint64_t most_pages);
 unsigned run_pick_access(struct run *);
 void run_unhold_all(struct run *);
+
+/* share.c */
+void act_object_open(struct run *);
+void act_map(struct run *);
+void act_object_clone(struct run *);
+void act_narrow(struct run *);
+void act_grant_close(struct run *);
+void act_revoke(struct run *);
+void act_written(struct run *);
+void act_flush(struct run *);
+void act_answers(struct run *);
+void act_supply(struct run *);
+void act_pager_fail(struct run *);
+void act_space_clone(struct run *);
+void act_space_close(struct run *);
+void run_close_grants(struct run *);
+void run_compare_objects(struct run *, bool contents);
+
+/* book.c */
+struct run_book *run_book_open(struct run *, uint64_t pages);
+uint8_t run_book_number(const struct run_book *);
+void run_book_close(struct run_book *);
+bool run_is_home(struct run_book *, uint64_t index);
+struct run_book *run_book_at(struct run *, unsigned space, uint64_t va, uint64_t *index);
 
 /* touch.c */
 void run_read_page(struct run *, unsigned space, uint64_t va);

@@ -26,14 +26,34 @@ static bool is_excused(const struct run *r, enum quire_reason why)
         return run_failed(r) != r->failed || (r->hurt && why == QUIRE_WHY_NO_MEMORY);
 }
 
-/* A write that was denied for want of memory may have been noted already. */
-static void learn_mark(struct run *r, unsigned space, uint64_t va)
+/* Denied for what the page's pager said, or because no more may be committed. */
+static bool is_refused(struct run *r, unsigned space, uint64_t va, enum quire_reason why)
 {
-        struct model_page *p = model_page(&r->model[space], va);
-        uint8_t state = 0;
+        uint64_t index;
+        struct run_book *b = run_book_at(r, space, va, &index);
 
-        if (quire_page_map(r->space[space], va, r->page, &state) == QUIRE_OK)
-                p->written |= !!(state >> 4 & QUIRE_PAGE_WRITTEN);
+        if (b && why == QUIRE_WHY_BROKEN && b->broken[index]) {
+                b->broken[index] = BOOK_BROKEN;
+                return true;
+        }
+        if (b && why == QUIRE_WHY_IO_ERROR)
+                return b->dead;
+        return why == QUIRE_WHY_NO_MEMORY && run_at_limit(r);
+}
+
+/* An access to a page of a pager's own object that is broken must not be let through. */
+static void check_whole(struct run *r, unsigned space, uint64_t va)
+{
+        const struct model_region *g = model_region(&r->model[space],
+                                                    model_page(&r->model[space], va));
+        uint64_t index;
+        struct run_book *b = run_book_at(r, space, va, &index);
+
+        if (!b || g->copy || g->grant->object != b->object)
+                return;
+        if (b->broken[index] == BOOK_BROKEN)
+                run_fails(r, "access to %#lx is let through; its pager broke it",
+                          (unsigned long)va);
 }
 
 /* One access within one page.  False: it was denied, as it must be. */
@@ -49,8 +69,8 @@ static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, v
         r->accesses++;
         if (got == DRIVE_STUCK)
                 run_fails(r, "access %u to %#lx makes no progress", access, (unsigned long)va);
-        if (got == DRIVE_DENIED && is_excused(r, why)) {
-                learn_mark(r, space, page);
+        if (got == DRIVE_DENIED && (is_excused(r, why) || is_refused(r, space, page, why))) {
+                run_learn_pages(r, space, page, r->page);
                 return false;
         }
         want = model_access(&r->model[space], page, access);
@@ -68,12 +88,19 @@ static bool touch(struct run *r, unsigned space, uint64_t va, unsigned access, v
             (why || (want != QUIRE_WHY_FREE && !is_plain(r, space, page))))
                 run_fails(r, "access %u to %#lx is denied: %s; the model says: %s", access,
                           (unsigned long)va, reason(why), reason(want));
+        if (got == DRIVE_OK)
+                check_whole(r, space, page);
         return !want;
+}
+
+static struct model_content *content_at(struct run *r, unsigned space, uint64_t va)
+{
+        return &model_seen(&r->model[space], model_page(&r->model[space], va))->content;
 }
 
 static void compare_page(struct run *r, unsigned space, uint64_t va, const uint8_t *got)
 {
-        model_bytes(&r->model[space], &model_page(&r->model[space], va)->content, r->want);
+        model_bytes(&r->model[space], content_at(r, space, va), r->want);
         if (!memcmp(r->want, got, r->page))
                 return;
         for (uint64_t i = 0; i < r->page; i++)
@@ -118,11 +145,18 @@ void act_read(struct run *r)
                 run_read_page(r, t.space, t.va + i * r->page);
 }
 
+static bool is_revoked(const struct model *m, const struct model_page *p)
+{
+        const struct model_region *g = model_region(m, p);
+
+        return g && g->grant && !model_grant_valid(g->grant);
+}
+
 /* One access over the border of two pages; only where both may be read. */
 void act_read_across(struct run *r)
 {
         struct run_target t = pick_page(r);
-        const struct model_page *p = model_page(t.model, t.va);
+        struct model_page *p = model_page(t.model, t.va);
         uint64_t from = t.va + 1 + draw_below(&r->draw, r->page - 1);
         enum quire_reason why = 0;
 
@@ -130,17 +164,21 @@ void act_read_across(struct run *r)
         if (!p || !model_page(t.model, t.va + r->page))
                 return;
         for (unsigned i = 0; i < 2; i++)
-                if (!p[i].committed || p[i].guard || !p[i].access)
+                if (!p[i].committed || p[i].guard || !p[i].access ||
+                    is_revoked(t.model, &p[i]))
                         return;
         if (r->shape.driver->access(r->drive, t.in, from, QUIRE_R, r->got, r->page, &why) !=
             DRIVE_OK) {
-                if (is_excused(r, why))
+                if (is_excused(r, why) || is_refused(r, t.space, t.va, why) ||
+                    is_refused(r, t.space, t.va + r->page, why))
                         return;
                 run_fails(r, "a read across two pages at %#lx is denied: %s",
                           (unsigned long)from, reason(why));
         }
-        model_bytes(t.model, &p[0].content, r->want);
-        model_bytes(t.model, &p[1].content, r->want + r->page);
+        for (unsigned i = 0; i < 2; i++) {
+                model_note(t.model, &p[i], QUIRE_R);
+                model_bytes(t.model, &model_seen(t.model, &p[i])->content, r->want + i * r->page);
+        }
         if (memcmp(r->want + (from - t.va), r->got, r->page))
                 run_fails(r, "a read across two pages at %#lx differs", (unsigned long)from);
 }
@@ -154,23 +192,25 @@ void run_fill_page(struct run *r, unsigned space, uint64_t va, unsigned kind)
                 c.fill = draw_below(&r->draw, 4) ? draw_below(&r->draw, 64) << 2 : 0;
         model_bytes(m, &c, r->got);
         if (touch(r, space, va, QUIRE_W, r->got, r->page))
-                model_page(m, va)->content = c;
+                *content_at(r, space, va) = c;
 }
 
 /* A few bytes; a page that was written too often already is written whole. */
 void act_write(struct run *r)
 {
         struct run_target t = pick_page(r);
-        struct model_page *p = model_page(t.model, t.va);
+        const struct model_page *p = model_page(t.model, t.va);
+        struct model_content *c = p ? content_at(r, t.space, t.va) : NULL;
         uint64_t at = draw_below(&r->draw, r->page);
         uint8_t byte = (uint8_t)draw_below(&r->draw, 256);
 
         run_says(r, "write %u:%#lx = %02x", t.space, (unsigned long)(t.va + at), byte);
-        if (p && p->content.writes == MODEL_WRITES) {
+        if (c && c->writes == MODEL_WRITES) {
                 run_fill_page(r, t.space, t.va, (unsigned)draw_below(&r->draw, 4));
         } else if (touch(r, t.space, t.va + at, QUIRE_W, &byte, 1)) {
-                p->content.at[p->content.writes] = (uint16_t)at;
-                p->content.value[p->content.writes++] = byte;
+                c = content_at(r, t.space, t.va);          /* it may have been copied */
+                c->at[c->writes] = (uint16_t)at;
+                c->value[c->writes++] = byte;
         }
 }
 
@@ -194,7 +234,7 @@ void act_fetch(struct run *r)
                 return;
         run_says(r, "fetch %u:%#lx", t.space, (unsigned long)t.va);
         if (touch(r, t.space, t.va, QUIRE_X, r->got, 16)) {
-                model_bytes(t.model, &model_page(t.model, t.va)->content, r->want);
+                model_bytes(t.model, content_at(r, t.space, t.va), r->want);
                 if (memcmp(r->want, r->got, 16))
                         run_fails(r, "a fetch at %#lx differs", (unsigned long)t.va);
         }

@@ -29,7 +29,7 @@ FUNCTION_MOST, FILE_MOST, COLUMNS, DENSITY = 100, 800, 100, 5.0
 ASSERTION = r'must\w*'
 SANITIZER = re.compile(r'^(__(asan|ubsan|tsan|sanitizer|sancov|stack_chk)_|_GLOBAL_OFFSET_TABLE_)')
 CORE_NEEDS = {'memcpy', 'memmove', 'memset', 'memcmp'}
-EDGES = {'types.h', 'machine.h', 'host.h', 'quire.h', 'process.h'}
+EDGES = {'types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h'}
 
 # Words that belong to a workplace and not into a project (spelled so as not to find themselves).
 FOREIGN_WORDS = [r'/wo' r'rk/', r'\bses' r'sions?\b']

@@ -320,8 +320,9 @@ static void test_D12_revoking_reaches_all(void)
 
 struct book {
         uint8_t page[64];
-        unsigned filled, wrote, closed;
-        enum quire_status answer, write_answer;
+        unsigned filled, calls, wrote, synced, closed;
+        enum quire_status answer, write_answer, sync_answer;
+        uint64_t bad;                        /* plus one: a page that is not there just now */
 };
 
 static enum quire_status book_fill(void *context, uint64_t offset, uint64_t bytes, unsigned access,
@@ -330,7 +331,10 @@ static enum quire_status book_fill(void *context, uint64_t offset, uint64_t byte
         struct book *b = context;
 
         (void)access;
+        b->calls++;
         b->filled += (unsigned)(bytes / PAGE);
+        if (b->bad && b->bad - 1 - offset / PAGE < bytes / PAGE)
+                return QUIRE_IO_ERROR;
         for (uint64_t i = 0; b->answer == QUIRE_OK && i < bytes / PAGE; i++)
                 memset(page[i], b->page[offset / PAGE + i], PAGE);
         return b->answer;
@@ -352,8 +356,19 @@ static void book_closed(void *context)
         ((struct book *)context)->closed++;
 }
 
-static const struct quire_pager book_pager = { book_fill, book_write, book_closed, 0, false };
-static const struct quire_pager home_pager = { book_fill, book_write, book_closed, 4, true };
+static enum quire_status book_sync(void *context)
+{
+        struct book *b = context;
+
+        b->synced++;
+        return b->sync_answer;
+}
+
+static const struct quire_pager book_pager = { .fill = book_fill, .write = book_write,
+                                               .closed = book_closed };
+static const struct quire_pager home_pager = { .fill = book_fill, .write = book_write,
+                                               .sync = book_sync, .closed = book_closed,
+                                               .most = 4, .evicts = true };
 
 static struct quire_grant *open_book(struct book *b, const struct quire_pager *pager,
                                      unsigned flags)
@@ -438,6 +453,57 @@ static void test_D4_a_pager_supplies_and_takes(void)
         try_pager(&home_pager, QUIRE_SOLE);
 }
 
+static void test_D4_a_run_of_faults_reads_ahead(void)
+{
+        struct quire_grant *g;
+        struct book b;
+        uint64_t va;
+        uint8_t byte;
+
+        begin();
+        g = open_book(&b, &book_pager, 0);
+        va = map(space, g, 0, 64, R, 0);
+        for (uint64_t i = 0; i < 32; i++)
+                CHECK_EQ(byte_at(va + i * PAGE), (uint8_t)(i + 1));
+        CHECK(b.calls <= 7);
+        release(space, va);
+        quire_grant_close(g);
+        g = open_book(&b, &book_pager, 0);
+        va = map(space, g, 0, 64, R, 0);
+        b.bad = 1 + 20;
+        for (uint64_t i = 0; i < 40; i++)            /* one page fails, not those before it */
+                CHECK_EQ(load(va + i * PAGE, &byte), i == 20 ? QUIRE_WHY_IO_ERROR : 0);
+        b.bad = 0;
+        CHECK_EQ(byte_at(va + 20 * PAGE), 21);
+        release(space, va);
+        quire_grant_close(g);
+        stage_close();
+}
+
+static void test_D4_a_flush_is_durable(void)
+{
+        struct quire_grant *g;
+        struct book b;
+        uint64_t va;
+
+        begin();
+        g = open_book(&b, &home_pager, 0);
+        va = map(space, g, 0, 64, RW, 0);
+        CHECK_EQ(store(va, 9), 0);
+        b.write_answer = QUIRE_IO_ERROR;
+        CHECK(quire_object_flush(g, 0, 64 * PAGE) == QUIRE_IO_ERROR);
+        CHECK_EQ(b.synced, 0);
+        b.write_answer = QUIRE_OK;
+        b.sync_answer = QUIRE_IO_ERROR;
+        CHECK(quire_object_flush(g, 0, 64 * PAGE) == QUIRE_IO_ERROR);
+        b.sync_answer = QUIRE_OK;
+        CHECK(quire_object_flush(g, 0, 64 * PAGE) == QUIRE_OK);
+        CHECK_EQ(b.synced, 2);
+        release(space, va);
+        quire_grant_close(g);
+        stage_close();
+}
+
 static void test_D4_a_file_larger_than_memory(void)
 {
         struct quire_grant *g;
@@ -477,6 +543,8 @@ static void run_all(const struct driver *driver, bool no_share)
         RUN(test_space_clone);
         RUN(test_D12_revoking_reaches_all);
         RUN(test_D4_a_pager_supplies_and_takes);
+        RUN(test_D4_a_run_of_faults_reads_ahead);
+        RUN(test_D4_a_flush_is_durable);
         RUN(test_D4_a_file_larger_than_memory);
 }
 
