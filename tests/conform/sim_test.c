@@ -615,8 +615,8 @@ static void what_is_not_the_cores_is_not_counted(void)
         CHECK(quire_sim_access(c.sim, c.space, COURT_VA + 8, QUIRE_W, &word, 8) == QUIRE_OK);
         CHECK_EQ(((uint64_t *)quire_sim_physical(c.sim, COURT_DEVICE + 3 * 4096))[1], 7);
         for (uint64_t i = 0; i < 4; i++)
-                CHECK(quire_sim_access(c.sim, c.space, 2 * COURT_VA + i * 4096, QUIRE_W, &word, 8) ==
-                      QUIRE_OK);
+                CHECK(quire_sim_access(c.sim, c.space, 2 * COURT_VA + i * 4096, QUIRE_W, &word,
+                                       8) == QUIRE_OK);
         CHECK_EQ(quire_sim_count(c.sim).frames_peak, 0);
         /* The core asks for one: now it is his. */
         c.ho->lock(c.h);
