@@ -4,8 +4,17 @@
 #include "sim.h"
 #include "simulated.h"
 
-/* A device's memory lies where the x86-64 machine has its devices. */
+/* A device's memory lies where the x86-64 machine has its devices, whose pages it has. */
 enum { DEVICES = 4096, DEVICES_END = 2 << 20 };
+
+static struct quire_range devices(const struct drive_options *o)
+{
+        struct quire_range as_on_x86 = { DEVICES, DEVICES_END / 4096 - 1 };
+
+        if (o->page_shift > 12)
+                as_on_x86.pages = 0;
+        return o->physical.pages ? o->physical : as_on_x86;
+}
 
 static void *open_machine(const struct drive_options *o, struct quire_sim_host *host)
 {
@@ -17,9 +26,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .no_share = o->no_share,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
-                .physical = o->physical.pages ? o->physical
-                                              : (struct quire_range){ DEVICES,
-                                                                      DEVICES_END / 4096 - 1 },
+                .physical = devices(o),
         };
 
         return quire_sim_open(&options);
