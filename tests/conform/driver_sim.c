@@ -12,7 +12,7 @@ static struct quire_range devices(const struct drive_options *o)
         struct quire_range as_on_x86 = { DEVICES, DEVICES_END / 4096 - 1 };
 
         if (o->page_shift > 12)
-                as_on_x86.pages = 0;
+                as_on_x86 = (struct quire_range){ 0 };
         return o->physical.pages ? o->physical : as_on_x86;
 }
 
