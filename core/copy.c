@@ -28,6 +28,8 @@
  * Does not decide: when something is copied (fault.c).
  *
  * C1  a page that its object's snapshot wants is not shown writable.
+ * C2  contents of an object that is not charged for them are seen in a region, or by a
+ *     child: somebody else is.
  *
  * Lock: the system's.
  */
@@ -97,17 +99,24 @@ bool quire_object_free_to_change(const struct quire_object *o, uint64_t index)
 
 /* ---------------------------------------------------------------------- copying */
 
-/* Contents that no child needs, and nobody else can see. */
-static void free_unneeded(struct quire_object *o, uint64_t index)
+/* Does anybody see, or may anybody come to see, what the object has there? */
+bool quire_object_needs(const struct quire_object *o, uint64_t index)
 {
-        struct quire_page *p = quire_radix_find(&o->pages, index);
-
-        if (o->pager || !quire_page_has(p) || p->where == QUIRE_AT_COMING || is_mapped(o, index))
-                return;
+        if (o->pager || is_mapped(o, index))
+                return true;
         for (const struct quire_object *c = o->child; c; c = c->sibling)
                 if (is_wanted(c, index))
-                        return;
-        quire_page_free(p);
+                        return true;
+        return false;
+}
+
+/* Contents that nobody needs. */
+static void free_unneeded(struct quire_object *o, uint64_t index)
+{
+        struct quire_page *p = quire_object_own(o, index);
+
+        if (p && p->where != QUIRE_AT_COMING && !quire_object_needs(o, index))
+                quire_page_free(p);
 }
 
 /* Somebody stopped looking at pages of the object, who may have been the last that wanted

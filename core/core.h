@@ -255,6 +255,7 @@ struct quire_source {
 struct quire_source quire_source_of(struct quire_object *, uint64_t index);
 /* Does no snapshot of the object want the contents that it has there? */
 bool quire_object_free_to_change(const struct quire_object *, uint64_t index);
+bool quire_object_needs(const struct quire_object *, uint64_t index);
 /* Has the object contents of its own there? */
 struct quire_page *quire_object_own(const struct quire_object *, uint64_t index);
 void quire_copy_prune(struct quire_object *, uint64_t first, uint64_t count);

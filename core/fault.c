@@ -44,7 +44,8 @@ struct walk {
         bool kernel;                       /* the access was made with that privilege */
         uint64_t ticket;
         unsigned most;                     /* pages to bring in with it, itself included */
-        bool alone;                        /* a run could not be read: try just this page */
+        bool alone;                        /* a run could not be read, or there is no room for
+                                            * one: try just this page */
         enum quire_event_kind kind;        /* what it took so far */
         uint64_t brought;                  /* pages, with those ahead */
         uint64_t shown;                    /* likewise */
@@ -138,6 +139,7 @@ static enum step make_room_to_copy(struct walk *w)
 {
         must_hold(w->system);
         w->page = NULL;
+        w->alone = true;                     /* neighbours must not take the frames */
         w->why = QUIRE_WHY_NO_MEMORY;
         return quire_reclaim_frames(w->system, 2) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
 }
@@ -331,7 +333,7 @@ static enum step read_in(struct walk *w)
         w->kind = QUIRE_EV_HARD;
         w->brought = io.count;
         w->page = NULL;
-        w->alone = st != QUIRE_OK;
+        w->alone |= st != QUIRE_OK;
         w->why = QUIRE_WHY_IO_ERROR;
         return st == QUIRE_OK || io.count > 1 ? STEP_AGAIN : STEP_DENY;
 }

@@ -290,6 +290,8 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
         must(sys, !(p->flags & QUIRE_PAGE_IS_OWED) || p->object->pager);
         must(sys, p->slot.buffer <= sys->buffer_count);
         must(sys, !p->slot.copied || (p->slot.kind == QUIRE_SLOT_TIER && !p->slot.buffer));
+        must(sys, !quire_page_has(p) || p->where == QUIRE_AT_COMING || p->object->charged ||
+                  quire_object_needs(p->object, p->index));                    /* C2, O1 */
         check_queue(sys, p);
         quire_sights_check(sys, p);
 }

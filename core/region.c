@@ -322,6 +322,8 @@ void quire_span_clear(struct quire_span *span, bool keep_marks)
         else
                 s->system->mops->delegate_discard(s->mspace, span->page << s->system->shift,
                                                   span->count);
+        if (span->region->object && span->region->object->parent)
+                quire_copy_prune(span->region->object->parent, span->index, span->count);
 }
 
 /* The span, when nothing of it is in transit, and what others want of it is theirs. */

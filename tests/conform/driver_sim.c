@@ -4,20 +4,13 @@
 #include "sim.h"
 #include "simulated.h"
 
-/* A device's memory lies where the x86-64 machine has its devices, whose pages it has. */
-enum { DEVICES = 4096, DEVICES_END = 2 << 20 };
-
-static struct quire_range devices(const struct drive_options *o)
-{
-        struct quire_range as_on_x86 = { DEVICES, DEVICES_END / 4096 - 1 };
-
-        if (o->page_shift > 12)
-                as_on_x86 = (struct quire_range){ 0 };
-        return o->physical.pages ? o->physical : as_on_x86;
-}
+/* A device's memory lies where the x86-64 machine has its devices, from the second page. */
+enum { DEVICES_END = 2 << 20 };
 
 static void *open_machine(const struct drive_options *o, struct quire_sim_host *host)
 {
+        const uint64_t page = (uint64_t)1 << (o->page_shift ? o->page_shift : 12);
+        const struct quire_range devices = { page, DEVICES_END / page - 1 };
         const struct quire_sim_options options = {
                 .host = host,
                 .page_shift = o->page_shift,
@@ -26,7 +19,7 @@ static void *open_machine(const struct drive_options *o, struct quire_sim_host *
                 .no_share = o->no_share,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
-                .physical = devices(o),
+                .physical = o->physical.pages ? o->physical : devices,
         };
 
         return quire_sim_open(&options);

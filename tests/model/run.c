@@ -427,7 +427,8 @@ static void compare_state(struct run *r, unsigned space, uint64_t va, uint8_t go
             (state == QUIRE_PAGE_BROKEN && (!b || !b->broken[index])) ||
             (wanted && state != QUIRE_PAGE_PRESENT))
                 run_fails(r, "page %#lx is in state %u", (unsigned long)va, state);
-        if (!(flags & QUIRE_PAGE_LOCKED) != !wanted || !(flags & QUIRE_PAGE_WRITTEN) != !kept->written)
+        if (!(flags & QUIRE_PAGE_LOCKED) != !wanted ||
+            !(flags & QUIRE_PAGE_WRITTEN) != !kept->written)
                 run_fails(r, "page %#lx has flags %u; locked %d, written %d", (unsigned long)va,
                           flags, wanted, kept->written);
         if (model_region(m, p)->copy && !(flags & QUIRE_PAGE_COPIED) != !p->own)
