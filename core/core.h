@@ -207,6 +207,7 @@ struct quire_object {
         struct quire_radix pages;      /* [s] */
         uint64_t refs;                 /* [s] regions, grants, children, and calls under way */
         uint64_t regions, grants;      /* [s] of them; grants that have handles */
+        struct quire_grant *granted;   /* [s] all grants that refer to it */
         struct quire_space *home;      /* [s] the one space that maps it, or null ... */
         uint64_t base;                 /* [s] ... with page i at address base + i */
         uint64_t number;               /* [I] in the order in which they were opened */
@@ -320,9 +321,11 @@ struct quire_grant {
         struct quire_grant *parent;    /* [I] that it was derived from, or null */
         uint64_t handles;              /* [s] that are to be closed */
         uint64_t refs;                 /* [s] and regions, and grants derived from it */
+        struct quire_grant *next, *prev;   /* [s] in its object's list */
         unsigned rights;               /* [I] */
         bool revoked;                  /* [s] itself */
 };
+void quire_grants_close(struct quire_system *);     /* every handle that is left */
 struct quire_name {
         struct quire_name *next;
         struct quire_grant *grant;

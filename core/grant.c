@@ -39,6 +39,10 @@ struct quire_grant *quire_grant_new(struct quire_object *o, unsigned rights,
                 return NULL;
         *g = (struct quire_grant){ .system = o->system, .object = o, .parent = parent,
                                    .handles = 1, .refs = 1, .rights = rights };
+        g->next = o->granted;
+        if (g->next)
+                g->next->prev = g;
+        o->granted = g;
         o->refs++;
         o->grants++;
         if (parent)
@@ -52,6 +56,16 @@ void quire_grant_ref(struct quire_grant *g)
         g->refs++;
 }
 
+static void unlink_grant(struct quire_grant *g)
+{
+        if (g->next)
+                g->next->prev = g->prev;
+        if (g->prev)
+                g->prev->next = g->next;
+        else
+                g->object->granted = g->next;
+}
+
 void quire_grant_unref(struct quire_grant *g)
 {
         while (g) {
@@ -62,6 +76,7 @@ void quire_grant_unref(struct quire_grant *g)
                 if (--g->refs)
                         return;
                 must(g->system, !g->handles);
+                unlink_grant(g);
                 quire_object_drop(g->object);
                 quire_free(g->system, g, sizeof(*g));
                 g = parent;
@@ -315,18 +330,43 @@ void quire_grant_hold(struct quire_grant *g)
         quire_leave(g->system);
 }
 
-void quire_grant_close(struct quire_grant *g)
+static void close_handle(struct quire_grant *g)
 {
-        struct quire_system *sys = g->system;
-
-        quire_enter(sys);
-        must(sys, g->handles > 0 && g->refs >= g->handles);
+        must(g->system, g->handles > 0 && g->refs >= g->handles);
         while (g->handles == 1 && quire_object_flush_last(g->object))
                 ;
         if (!--g->handles)
                 give_up(g);
         quire_grant_unref(g);
+}
+
+void quire_grant_close(struct quire_grant *g)
+{
+        struct quire_system *sys = g->system;
+
+        quire_enter(sys);
+        close_handle(g);
         quire_leave(sys);
+}
+
+/* A grant with a handle, of whatever object; null: there is none. */
+static struct quire_grant *any_handle(struct quire_system *sys)
+{
+        for (struct quire_object *o = sys->all; o; o = o->next)
+                for (struct quire_grant *g = o->granted; g; g = g->next)
+                        if (g->handles)
+                                return g;
+        return NULL;
+}
+
+/* => no region is left (drops and retakes the lock) */
+void quire_grants_close(struct quire_system *sys)
+{
+        struct quire_grant *g;
+
+        must_hold(sys);
+        while ((g = any_handle(sys)))
+                close_handle(g);
 }
 
 /* --------------------------------------------------------------------- revoking */

@@ -56,7 +56,9 @@ uint64_t quire_budget_least(uint64_t page_size);
 /* INVALID: a budget too small, an unknown policy; NO_MEMORY. */
 QUIRE_CHECKED enum quire_status quire_system_open(const struct quire_config *,
                                                   struct quire_system **out);
-/* Every space of it is closed.  Waits for transfers under way. */
+/* Every space of it is closed; grants that are still open are closed with it, and are
+ * not to be used any more.  Waits for transfers under way, and for pagers that are
+ * written to. */
 void quire_system_close(struct quire_system *);
 
 uint64_t quire_system_page(const struct quire_system *);   /* bytes a page */

@@ -117,6 +117,21 @@ def checkpoint(example):
     example.check(os.path.exists(path) and os.path.getsize(path) == 24 * MIB, 'file_has_its_size')
 
 
+def producer(example):
+    for mib in (1, 20):
+        text = example.run(mib)
+        example.check('consumer  may not write the ring\n' in text, f'{mib}_rights_are_narrow', text)
+        example.check(f'consumed  {mib} MiB, 0 words wrong\n' in text, f'{mib}_all_arrives', text)
+
+
+def fanout(example):
+    text = example.run(40, 8)
+    own = example.find(r'^workers +8, with ([\d.]+) MiB of their own together$', text, 'workers')
+    changed = 8 * 40 / 100                       # MiB: every hundredth page, by each
+    example.check(own and changed * 0.9 <= own[0] <= changed * 1.5 + 1, 'costs_what_was_changed', str(own))
+    example.check(text.endswith('wrong     0\n'), 'nobody_sees_the_others', text)
+
+
 def main():
     name, program, library = sys.argv[1:]
     tests = Tests()
@@ -126,7 +141,8 @@ def main():
             # Copies, since the build folder may lie where this user may not look.
             shutil.copy(program, os.path.join(folder, 'program'))
             shutil.copy(library, os.path.join(folder, 'libquire.so.0'))
-            {'sort': sort, 'stack': stack, 'array': array, 'checkpoint': checkpoint}[name](
+            {'sort': sort, 'stack': stack, 'array': array, 'checkpoint': checkpoint, 'producer': producer,
+             'fanout': fanout}[name](
                 Example(name, uid, folder, tests))
     tests.end()
 
