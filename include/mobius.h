@@ -182,7 +182,8 @@ vm_node_t *VmmLookupNode(int level, vm_node_t *parent, const void *ptr);
 bool VmmPageFault(process_t *proc, addr_t start, bool is_writing);
 
 /* Give the area that `base', any address in it, lies in a name, 1 to 255 bytes of UTF-8, by
- * which processes of the same system find it.  The name goes with the area.  EINVALID: no
+ * which processes of the same system find it, and others (mobius_names).  The name goes with
+ * the area.  EINVALID: no
  * area there; EEXIST: the name is taken. */
 vm_desc_t *VmmShare(void *base, const wchar_t *name);
 /* The area of that name; give it back with mobius_area_close().  ENOTFOUND. */
@@ -289,6 +290,17 @@ struct mobius_options {
         struct quire_host *host;                  /* unlock and pause of host.h are used */
         addr_t first, kernel, end;            /* 0, 0, 0: 0, 2 GB, 4 GB */
         bool idle;                            /* it is proc_idle, too */
+        const struct mobius_names *names;     /* beyond the system; or null */
+        void *names_context;
+};
+
+/* Names that reach further than the system, as VmmShare and VmmOpenSharedArea use them: those of
+ * the system are asked first.  A process that has them makes its NORMAL areas of the machine's
+ * own memory (QUIRE_HOSTED), which other processes can have; areas of other types stay
+ * the system's.  What the functions answer is what the calls note as error. */
+struct mobius_names {
+        enum quire_status (*publish)(void *context, const char *name, struct quire_grant *);
+        enum quire_status (*open)(void *context, const char *name, struct quire_grant **out);
 };
 
 /* User memory from 0 to 2 GB, kernel memory from 2 to 4 GB, address 0 included. */
@@ -299,6 +311,9 @@ process_t *mobius_process_open(const struct mobius_options *);
 /* On Linux, over the space of an open process: kernel memory from 2 GB to the end of it. */
 struct quire_process;
 process_t *mobius_process_here(struct quire_process *);
+/* The same, and names are those that all processes of this user see.  NORMAL areas are
+ * not paged then. */
+process_t *mobius_process_shared(struct quire_process *);
 /* A file by its descriptor, which stays the caller's; `writes' if it may be written. */
 file_handle_t *mobius_file_of(int descriptor, bool writes);
 

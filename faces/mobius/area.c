@@ -171,6 +171,8 @@ static enum quire_status build(struct context *c, const struct making *m, struct
 
         if (!a)
                 return QUIRE_NO_MEMORY;
+        if (c->names && m->type == VM_AREA_NORMAL)
+                r.request.flags = QUIRE_HOSTED;
         st = plan_object(a, m, &r);
         if (st == QUIRE_OK && r.request.pager) {
                 a->fate = quire_mobius_alloc(&a->lodging, a->desc.num_pages);

@@ -65,6 +65,8 @@ struct context {
         struct lodging lodging;        /* [I] */
         struct handle *handles;        /* [m] handle n is handles[n - 1] */
         size_t room;                   /* [m] of them */
+        const struct mobius_names *names;      /* [I] or null */
+        void *names_context;           /* [I] */
 };
 
 /* process.c: the context of a call */

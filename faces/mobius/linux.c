@@ -9,7 +9,7 @@
  * program's that calls Vmm* there.)
  */
 #include "inside.h"
-#include "quire/process.h"
+#include "quire/share.h"
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -45,7 +45,29 @@ static const struct quire_host_ops host_ops = {
         .lock = lock_nothing, .unlock = lock_nothing, .pause = let_others_run,
 };
 
-process_t *mobius_process_here(struct quire_process *process)
+static enum quire_status publish_name(void *process, const char *name, struct quire_grant *grant)
+{
+        struct quire_object_info info;
+
+        quire_object_describe(grant, &info);
+        return quire_name_publish(process, name, grant, info.rights);
+}
+
+/* With all rights that it was published with. */
+static enum quire_status open_name(void *process, const char *name, struct quire_grant **out)
+{
+        static const unsigned rights[] = { QUIRE_R | QUIRE_W | QUIRE_X, QUIRE_R | QUIRE_W,
+                                           QUIRE_R | QUIRE_X, QUIRE_R };
+        enum quire_status st = QUIRE_DENIED;
+
+        for (unsigned i = 0; st == QUIRE_DENIED && i < sizeof(rights) / sizeof(rights[0]); i++)
+                st = quire_name_open(process, name, rights[i], out);
+        return st;
+}
+
+static const struct mobius_names user_names = { publish_name, open_name };
+
+static process_t *open_here(struct quire_process *process, const struct mobius_names *names)
 {
         const struct quire_arena *last =
                 &quire_layout_64.arenas[quire_layout_64.count - 1];
@@ -61,7 +83,19 @@ process_t *mobius_process_here(struct quire_process *process)
                 .first = 64 << 10,
                 .kernel = (addr_t)2 << 30,
                 .end = last->first,
+                .names = names,
+                .names_context = process,
         });
+}
+
+process_t *mobius_process_here(struct quire_process *process)
+{
+        return open_here(process, NULL);
+}
+
+process_t *mobius_process_shared(struct quire_process *process)
+{
+        return open_here(process, &user_names);
 }
 
 /* ------------------------------------------------------------------------------ files */
