@@ -246,7 +246,8 @@ enum mobius_page_state {
         MOBIUS_PAGE_PAGEDOUT,         /* not in memory: never touched, or stored */
         MOBIUS_PAGE_READINPROG,
         MOBIUS_PAGE_WRITEINPROG,      /* to its file */
-        MOBIUS_PAGE_READFAILED,       /* the last try did; NORMAL: of VmmPageFault, or lost */
+        MOBIUS_PAGE_READFAILED,       /* the last try did; of what has no pager of the face's
+                                       * (NORMAL, files with open): VmmPageFault's, or lost */
         MOBIUS_PAGE_WRITEFAILED,      /* to its file; nothing is lost */
         MOBIUS_PAGE_VALID_CLEAN,
         MOBIUS_PAGE_VALID_DIRTY,
@@ -257,12 +258,14 @@ enum mobius_page_state mobius_page_state(process_t *, addr_t any);
 
 /*
  * A file, as the face uses it.  read and write move `bytes', at most a page, and
- * say whether all of them were; they are called as a VMM_CALLBACK is.
+ * say whether all of them were; they are called as a VMM_CALLBACK is.  With open, they are
+ * not used: it opens an object of the first `bytes' of the file by other means.
  * The maker counts as one reference.
  */
 struct file_handle_t {
         bool (*read)(file_handle_t *, uint64_t offset, void *, size_t bytes);
         bool (*write)(file_handle_t *, uint64_t offset, const void *, size_t bytes);  /* or null */
+        enum quire_status (*open)(file_handle_t *, uint64_t bytes, struct quire_grant **);  /* " */
         void (*closed)(file_handle_t *);      /* the last reference went; or null */
         uint64_t bytes;                       /* its size */
         unsigned references;                  /* 1, made by the maker */
@@ -314,8 +317,9 @@ process_t *mobius_process_here(struct quire_process *);
 /* The same, and names are those that all processes of this user see.  NORMAL areas are
  * not paged then. */
 process_t *mobius_process_shared(struct quire_process *);
-/* A file by its descriptor, which stays the caller's; `writes' if it may be written. */
-file_handle_t *mobius_file_of(int descriptor, bool writes);
+/* A file by its descriptor, which stays the caller's; `writes' if it may be written.  It is
+ * quire_file_open()'s (quire/file.h). */
+file_handle_t *mobius_file_of(struct quire_process *, int descriptor, bool writes);
 
 /* Frees every node and handle; no thread accesses them any more.  False: a file could
  * not be written, and its modified pages are lost. */

@@ -45,6 +45,8 @@ struct area {
         size_t refs;                   /* [m] nodes, handles, opens, calls under way */
         struct place *places;          /* [a] those that show it */
         uint8_t *fate;                 /* [a] a page; null: none has one */
+        bool paged;                    /* [I] by a pager of ours */
+        bool writes;                   /* [I] the grant may */
         struct image *image;           /* [I] IMAGE */
         struct area *next, *prev;      /* [m] of all */
         wchar_t *name;                 /* [m] the copy that desc.name shows */

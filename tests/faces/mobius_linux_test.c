@@ -374,7 +374,7 @@ static void test_C5_C24_a_file_larger_than_memory(void)
         uint8_t *at;
 
         act_open();
-        file = mobius_file_of(fd, true);
+        file = mobius_file_of(quire, fd, true);
         REQUIRE(file != NULL);
         at = VmmMapFile(file, 0, PAGES, USER_RW | VM_MEM_ZERO);
         mobius_file_close(file);                             /* the area has it */
@@ -403,17 +403,18 @@ static void test_C5_a_truncated_file_is_a_fault_and_no_end(void)
         uint8_t *at;
 
         act_open();
-        file = mobius_file_of(fd, true);
+        file = mobius_file_of(quire, fd, true);
         REQUIRE(file != NULL);
         at = VmmMapFile(file, 0, 4, USER_RW);
         REQUIRE(at != NULL);
         CHECK_EQ(*at, 1);
         REQUIRE(!ftruncate(fd, PAGE_SIZE));
         CHECK(load_signal(page_at(at, 3)) != 0);
+        CHECK(!VmmPageFault(process, (addr_t)page_at(at, 3), false));
         CHECK_EQ(mobius_page_state(process, (addr_t)page_at(at, 3)), MOBIUS_PAGE_READFAILED);
         REQUIRE(!ftruncate(fd, 4 * PAGE_SIZE));
         CHECK_EQ(*page_at(at, 3), 0);
-        CHECK(mobius_file_of(-1, false) == NULL);
+        CHECK(mobius_file_of(quire, -1, false) == NULL);
         CHECK_EQ(mobius_error(), MOBIUS_EINVALID);
         mobius_file_close(file);
         act_close();
