@@ -462,6 +462,21 @@ static bool next_owed(const struct quire_object *o, uint64_t first, uint64_t end
         return p && p->index < end;
 }
 
+/* Until something may have become of a buffer (drops and retakes the lock).  False: all
+ * are stuck with what finds no room in the pagefiles. */
+static bool wait_for_buffer(struct quire_system *sys)
+{
+        uint64_t settled = sys->settled;
+
+        quire_store_flush(sys);
+        if (quire_store_settle(sys, true) || sys->settled != settled)
+                return true;                         /* (a pager has taken its own at once) */
+        if (!sys->going)
+                return false;
+        quire_wait_settled(sys);
+        return true;
+}
+
 /* Write what is owed in the range, and wait for it.  => the caller holds the object */
 static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end)
 {
@@ -472,12 +487,10 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         while (next_owed(o, at, end, &at)) {
                 enum quire_status did = write_page(o, at);
 
-                if (did == QUIRE_BUSY) {
-                        quire_store_flush(sys);
-                        if (!quire_store_settle(sys, true))
-                                quire_wait_settled(sys);
+                if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                }
+                if (did == QUIRE_BUSY)
+                        did = QUIRE_IO_ERROR;
                 if (did != QUIRE_OK)
                         st = did;
                 at++;
