@@ -70,6 +70,7 @@ static unsigned plan_ahead(const struct walk *w)
         uint64_t rest = w->piece.first + w->piece.count - w->index;
         uint64_t n = s ? s->window : 1;
 
+        must(w->system, rest > 0 && w->index >= w->piece.first);
         if (w->region->pattern == QUIRE_READ_SEQUENTIAL)
                 n = MOST_AHEAD;
         if (w->region->pattern == QUIRE_READ_RANDOM || w->alone)
@@ -307,6 +308,7 @@ static enum step read_in(struct walk *w)
         struct quire_object *o = w->object;
         enum quire_status st;
 
+        must(sys, w->page->where == QUIRE_AT_SLOT && w->page->object == o);
         io.count = get_frames(w, cluster(w, pages), QUIRE_ANY_FILL, frames);
         if (!io.count)
                 return make_room(w);
@@ -346,6 +348,7 @@ static enum step ask(struct walk *w)
         unsigned asked = 1;
         enum quire_status st;
 
+        must(w->system, o->pager && !quire_page_has(w->page) && w->index < o->count);
         if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
                 must(w->system, w->page->slot.number > 0);
                 if (!--w->page->slot.number)
@@ -383,6 +386,7 @@ static enum step fix(struct walk *w)
         struct quire_system *sys = o->system;
         struct quire_page *p = quire_object_page(o, w->index);
 
+        must(sys, o->kind == QUIRE_PHYSICAL && sys->mops->frame_physical);
         if (!p)
                 return make_room(w);
         if (sys->mops->frame_physical(sys->machine, o->physical + (w->index << sys->shift),
@@ -444,6 +448,7 @@ static enum step copy_up(struct walk *w)
         struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object
                                                                   : nearest_viewed(w);
 
+        must(w->system, to != w->object && !quire_object_own(to, w->index));
         if (quire_copy_page(w->page, to) != QUIRE_OK)
                 return make_room_to_copy(w);
         return STEP_AGAIN;
@@ -454,6 +459,8 @@ static bool make_writable(struct walk *w)
 {
         struct quire_page *p = w->page;
 
+        must(w->system, p->object == w->region->object);
+        must(w->system, quire_object_free_to_change(p->object, p->index));     /* C1 */
         if (p->where == QUIRE_AT_FIXED)
                 return true;
         if (!quire_page_make_dirty(p))
@@ -556,6 +563,7 @@ static enum step wait_for_page(struct walk *w)
 {
         struct quire_system *sys = w->system;
 
+        must(sys, w->page->where == QUIRE_AT_COMING);
         if (w->ticket && w->ticket != QUIRE_NO_ALARM)
                 return quire_wait_for(sys, w->page, w->ticket) ? STEP_PEND : STEP_DONE;
         quire_wait_settled(sys);
@@ -594,6 +602,7 @@ static void clear_guard(struct walk *w)
         struct quire_system *sys = w->system;
         struct quire_spare_runs spare;
 
+        must(sys, w->piece.attr & QUIRE_ATTR_GUARD);
         if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
                 return;
         quire_ranges_apply(sys, &w->region->ranges, w->index, 1, QUIRE_ATTR_GUARD, 0, &spare);
@@ -605,6 +614,7 @@ static enum quire_reason judge(struct walk *w)
 {
         uint32_t attr;
 
+        must_hold(w->system);
         w->region = quire_region_find(w->space, w->va);
         if (!w->region || w->region->kind == QUIRE_FOREIGN)
                 return QUIRE_WHY_FREE;

@@ -110,6 +110,7 @@ static void forget_names(struct quire_system *sys, const struct quire_grant *g)
 static void give_up(struct quire_grant *g)
 {
         must(g->system, g->object->grants > 0);
+        must(g->system, g->refs > 0 && g->handles <= 1);
         g->handles = 0;
         g->object->grants--;
         if (!g->object->grants)
@@ -164,6 +165,8 @@ static enum quire_status set_up(struct quire_object *o, const struct quire_objec
         struct quire_system *sys = o->system;
         enum quire_status st = QUIRE_OK;
 
+        must_hold(sys);
+        must(sys, !o->pages.pages && !o->charged && !o->store && !o->pager);
         o->kind = (uint8_t)q->kind;
         o->flags = (uint8_t)q->flags;
         o->physical = q->physical;
@@ -237,8 +240,11 @@ static struct quire_object *copy_object(struct quire_object *o, enum quire_statu
                 *st = sys->mops->store_open(sys->machine, copy->count, &copy->store);
         if (*st == QUIRE_OK)
                 *st = quire_object_snapshot(o, copy);
-        if (*st == QUIRE_OK)
+        if (*st == QUIRE_OK) {
+                must(sys, copy->parent && copy->charged == copy->count);       /* G1 */
+                must(sys, !copy->home && !copy->pager);
                 return copy;
+        }
         quire_object_drop(copy);
         return NULL;
 }
@@ -268,6 +274,7 @@ static enum quire_status clone(struct quire_grant *g, struct quire_grant **out)
         copy = copy_object(g->object, &st);
         if (!copy)
                 return st;
+        must(g->system, copy->count == g->object->count);
         *out = quire_grant_new(copy, QUIRE_ATTR_ACCESS, NULL);
         quire_object_drop(copy);
         return *out ? QUIRE_OK : QUIRE_NO_MEMORY;
@@ -380,6 +387,7 @@ static void revoke_in(struct quire_space *s)
 
                 if (!r->grant || r->revoked || quire_grant_valid(r->grant))
                         continue;
+                must(sys, r->grant->refs > 0 && r->space == s);
                 r->revoked = true;
                 quire_region_apply_revoke(r);
                 must(sys, r->rights == (r->rights & (r->grant->rights | (r->copy ? QUIRE_W : 0))));
@@ -413,6 +421,9 @@ static struct quire_name **find_name(struct quire_system *sys, const char *text)
 {
         struct quire_name **link = &sys->names;
         size_t n = name_length(text);
+
+        must_hold(sys);
+        must(sys, n > 0);
 
         while (*link && (memcmp((*link)->text, text, n) || (*link)->text[n]))
                 link = &(*link)->next;

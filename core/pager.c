@@ -92,6 +92,7 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
 /* Pages that the pager keeps us waiting for. */
 static void be_late(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
+        must(sys, count && count <= QUIRE_IO_MAX);
         for (unsigned i = 0; i < count; i++) {
                 if (pages[i]->where != QUIRE_AT_COMING || pages[i]->queue == QUIRE_Q_LATE)
                         continue;
@@ -266,6 +267,8 @@ static bool take_one(struct quire_object *o, uint64_t index, const void *content
         struct quire_page *p = quire_radix_find(&o->pages, index), *fresh;
         void *window;
 
+        must_hold(sys);
+        must(sys, o->pager && index < o->count);
         if (quire_page_has(p) && (p->queue != QUIRE_Q_LATE || p->slot.bytes == LENT))
                 return false;
         if (!quire_page_has(p)) {
@@ -397,7 +400,8 @@ void quire_pager_write(struct quire_system *sys, struct quire_buffer *b)
 {
         struct quire_object *o = b->object;
 
-        must(sys, o->pager && b->io.count);
+        must(sys, o->pager && b->io.count && b->state == QUIRE_BUF_GOING);
+        must(sys, b->io.slot + b->io.count <= o->count);
         if (o->dead || !o->pager->write) {
                 b->io.status = QUIRE_IO_ERROR;
                 return;
@@ -435,12 +439,14 @@ static enum quire_status write_page(struct quire_object *o, uint64_t index)
                 return QUIRE_IO_ERROR;
         if (!(p->flags & QUIRE_PAGE_IS_OWED) || p->slot.kind == QUIRE_SLOT_HOME)
                 return QUIRE_OK;                     /* meanwhile */
+        must(sys, p->where == QUIRE_AT_FRAME && p->object == o);
         quire_page_narrow(sys, &p, 1);
         contents = sys->mops->frame_window(sys->machine, p->frame);
         if (!contents) {
                 quire_page_hide_for_good(sys, &p, 1);
                 contents = sys->mops->frame_window(sys->machine, p->frame);
         }
+        must(sys, contents && !(p->shown & QUIRE_W));
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY))
                 quire_store_free(sys, p);            /* a slot's copy: the frame is enough */
         p->flags |= QUIRE_PAGE_IS_DIRTY;
@@ -462,6 +468,21 @@ static bool next_owed(const struct quire_object *o, uint64_t first, uint64_t end
         return p && p->index < end;
 }
 
+/* Until something may have become of a buffer (drops and retakes the lock).  False: all
+ * are stuck with what finds no room in the pagefiles. */
+static bool wait_for_buffer(struct quire_system *sys)
+{
+        uint64_t settled = sys->settled;
+
+        quire_store_flush(sys);
+        if (quire_store_settle(sys, true) || sys->settled != settled)
+                return true;                         /* (a pager has taken its own at once) */
+        if (!sys->going)
+                return false;
+        quire_wait_settled(sys);
+        return true;
+}
+
 /* Write what is owed in the range, and wait for it.  => the caller holds the object */
 static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end)
 {
@@ -469,15 +490,15 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         uint64_t failures = o->failures, at = first;
         enum quire_status st = QUIRE_OK;
 
+        must_hold(sys);
+        must(sys, o->pager && o->pager->write && o->refs > 0);
         while (next_owed(o, at, end, &at)) {
                 enum quire_status did = write_page(o, at);
 
-                if (did == QUIRE_BUSY) {
-                        quire_store_flush(sys);
-                        if (!quire_store_settle(sys, true))
-                                quire_wait_settled(sys);
+                if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                }
+                if (did == QUIRE_BUSY)
+                        did = QUIRE_IO_ERROR;
                 if (did != QUIRE_OK)
                         st = did;
                 at++;
@@ -590,6 +611,8 @@ static uint64_t collect_runs(struct quire_object *o, uint64_t first, uint64_t en
         struct quire_page *p = quire_radix_next(&o->pages, first);
         uint64_t n = 0;
 
+        must_hold(o->system);
+        must(o->system, limit > 0 && first < end);
         for (; p && p->index < end; p = quire_radix_next(&o->pages, p->index + 1)) {
                 if (!(p->flags & flag))
                         continue;
@@ -610,6 +633,7 @@ static void reset_run(struct quire_object *o, const struct quire_range *run)
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
         uint64_t at = run->first, end = run->first + run->pages;
 
+        must(o->system, o->flags & QUIRE_EPOCHS && run->pages > 0);
         while (at < end) {
                 unsigned n = 0;
 
