@@ -225,6 +225,7 @@ int quire_bench_data_file(const char *directory, uint64_t pages, enum grain, boo
 void quire_bench_calls(const struct bench *);
 void quire_bench_faults(const struct bench *);
 void quire_bench_paging(const struct bench *);
+void quire_bench_files(const struct bench *);
 void quire_bench_watch(const struct bench *);
 void quire_bench_fitting(const struct bench *);
 void quire_bench_full(const struct bench *);

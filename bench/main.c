@@ -19,6 +19,7 @@ static const struct {
         {"calls", "reserve, commit, protect, decommit, release", quire_bench_calls},
         {"faults", "faults that need no I/O", quire_bench_faults},
         {"paging", "1 GiB in a budget of 256 MiB", quire_bench_paging},
+        {"files", "a file of 1 GiB in a budget of 256 MiB", quire_bench_files},
         {"watch", "write watch", quire_bench_watch},
         {"fitting", "programs that fit their budget, plain and under quire run",
          quire_bench_fitting},

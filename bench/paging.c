@@ -23,7 +23,7 @@
  * the random patterns have scattered it ("aged").
  */
 #include "bench.h"
-#include "quire/process.h"
+#include "quire/file.h"
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ struct kind {
         bool buffered;
         enum place place;
         enum quire_faults faults;
+        unsigned file;                                  /* flags of quire_file_open() */
 };
 
 struct paged {
@@ -178,7 +179,7 @@ static bool reserve_data(struct paged *paged)
         return true;
 }
 
-static bool map_quire(struct seat *seat, struct answer *answer)
+static bool open_quire(struct seat *seat, struct answer *answer)
 {
         struct paged *paged = seat->state;
         struct quire_process *process;
@@ -195,11 +196,43 @@ static bool map_quire(struct seat *seat, struct answer *answer)
                 return false;
         }
         paged->own = process;
-        if (!reserve_data(paged)) {
+        return true;
+}
+
+static bool map_quire(struct seat *seat, struct answer *answer)
+{
+        if (!open_quire(seat, answer))
+                return false;
+        if (!reserve_data(seat->state)) {
                 snprintf(answer->text, sizeof answer->text, "cannot reserve and commit 1 GiB");
                 return false;
         }
         fill_pages(seat);
+        return true;
+}
+
+/* Only read: a view without W. */
+static bool map_quire_file(struct seat *seat, struct answer *answer)
+{
+        struct paged *paged = seat->state;
+        const struct quire_file_options options = {.flags = kind_of(seat)->file};
+        struct quire_request request = {.bytes = paged->pages * BENCH_PAGE, .access = QUIRE_R};
+        int fd = quire_bench_data_file(seat->bench->work, paged->pages, kind_of(seat)->grain, false);
+        uint64_t va;
+        if (fd < 0) {
+                snprintf(answer->text, sizeof answer->text, "data file: %s", strerror(-fd));
+                return false;
+        }
+        if (!open_quire(seat, answer))
+                return false;
+        if (quire_file_open(paged->own, fd, &options, &request.grant) != QUIRE_OK ||
+            quire_region_reserve(quire_process_space(paged->own), &request, &va) != QUIRE_OK) {
+                snprintf(answer->text, sizeof answer->text, "cannot map the file");
+                return false;
+        }
+        quire_grant_close(request.grant);
+        close(fd);
+        paged->base = (uint8_t *)(uintptr_t)va;
         return true;
 }
 
@@ -325,7 +358,7 @@ static void run_paged(struct seat *seat, const struct order *order, struct answe
 static void close_paged(struct seat *seat)
 {
         struct paged *paged = seat->state;
-        if (kind_of(seat)->map == map_quire)
+        if (kind_of(seat)->map == map_quire || kind_of(seat)->map == map_quire_file)
                 quire_process_close(paged->own);
 }
 
@@ -337,6 +370,10 @@ static void close_paged(struct seat *seat)
 #define QUIRE(grain_, buffered_)                                                              \
         &(const struct kind){.map = map_quire, .misses = count_ours, .grain = grain_,       \
                              .buffered = buffered_, .faults = QUIRE_FAULTS_INLINE}
+#define QUIRE_FILE(flags_)                                                                    \
+        (&(const struct kind){.map = map_quire_file, .misses = count_ours,                    \
+                              .grain = GRAIN_RANDOM, .file = flags_,                          \
+                              .faults = QUIRE_FAULTS_INLINE})
 #define FILE_MMAP(grain_, hint_)                                                              \
         (&(const struct kind){.map = map_file, .settle = settle_mapping, .hint = hint_,       \
                               .grain = grain_})
@@ -367,6 +404,20 @@ static const struct contender warm_random[] = {
         {CONTENDER("uffd thread, other CPU", PAGER(GRAIN_RANDOM, true, APART))},
 };
 
+static const struct contender files[] = {
+        {CONTENDER("quire file, sole", QUIRE_FILE(QUIRE_FILE_SOLE)), .limit = FULL / 4},
+        {CONTENDER("quire file, shared", QUIRE_FILE(0)), .limit = FULL / 4},
+        {CONTENDER("file mmap, as it comes", FILE_MMAP(GRAIN_RANDOM, NULL)), .limit = FULL / 4},
+        {CONTENDER("file mmap, hinted", FILE_MMAP(GRAIN_RANDOM, hint_mapping)),
+         .limit = FULL / 4},
+        {CONTENDER("uffd thread, as placed", PAGER(GRAIN_RANDOM, false, AS_PLACED))},
+};
+
+static const struct aim file_aims[] = {
+        {AIM_NONE, 0, 0}, {AIM_NONE, 0, 0}, {AIM_RATIO_LEAST, 1.00, 1},
+        {AIM_RATIO_LEAST, 1.00, 1}, {AIM_NONE, 0, 0},
+};
+
 static const struct aim cold_aims[] = {
         {AIM_NONE, 0, 0}, {AIM_RATIO_LEAST, 1.00, 1}, {AIM_NONE, 0, 0},
         {AIM_NONE, 0, 0}, {AIM_NONE, 0, 0}, {AIM_NONE, 0, 0},
@@ -382,7 +433,7 @@ static const struct aim warm_aims[] = {
 static void play_pattern(struct contest *contest, const struct bench *bench, int pattern,
                          const char *name)
 {
-        for (int write = 0; write <= 1; write++) {
+        for (int write = 0; write <= (contest->who != files); write++) {
                 char what[32];
                 struct order order = {.what = DO_ACCESSES, .pattern = pattern, .write = write,
                                       .seconds = write ? 3 : 8, .count = UINT64_C(1) << 18};
@@ -408,6 +459,24 @@ static void play(struct contest *contest, const struct bench *bench)
         quire_bench_contest_warm(contest, &(struct order){.what = DO_CHECK});
         quire_bench_contest_peaks(contest, FULL / (bench->quick ? 16 : 4));
         quire_bench_contest_close(contest);
+}
+
+/* A file of four times the memory, only read. */
+void quire_bench_files(const struct bench *bench)
+{
+        struct contest contest = {
+                .group = bench->quick ? "3d  a file of 256 MiB in 64 MiB, only read: per access"
+                                      : "3d  a file of 1 GiB in 256 MiB, only read: per access",
+                .who = files, .aims = file_aims, .count = COUNT(files),
+        };
+        quire_bench_contest_open(&contest, bench);
+        play_pattern(&contest, bench, PATTERN_SEQUENTIAL, "sequential");
+        play_pattern(&contest, bench, PATTERN_RANDOM, "random");
+        play_pattern(&contest, bench, PATTERN_ZIPF, "zipf");
+        contest.row = "all pages right";
+        quire_bench_contest_warm(&contest, &(struct order){.what = DO_CHECK});
+        quire_bench_contest_peaks(&contest, FULL / (bench->quick ? 16 : 4));
+        quire_bench_contest_close(&contest);
 }
 
 void quire_bench_paging(const struct bench *bench)

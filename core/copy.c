@@ -28,6 +28,8 @@
  * Does not decide: when something is copied (fault.c).
  *
  * C1  a page that its object's snapshot wants is not shown writable.
+ * C2  contents of an object that is not charged for them are seen in a region, or by a
+ *     child: somebody else is.
  *
  * Lock: the system's.
  */
@@ -97,17 +99,24 @@ bool quire_object_free_to_change(const struct quire_object *o, uint64_t index)
 
 /* ---------------------------------------------------------------------- copying */
 
-/* Contents that no child needs, and nobody else can see. */
-static void free_unneeded(struct quire_object *o, uint64_t index)
+/* Does anybody see, or may anybody come to see, what the object has there? */
+bool quire_object_needs(const struct quire_object *o, uint64_t index)
 {
-        struct quire_page *p = quire_radix_find(&o->pages, index);
-
-        if (o->pager || !quire_page_has(p) || p->where == QUIRE_AT_COMING || is_mapped(o, index))
-                return;
+        if (o->pager || is_mapped(o, index))
+                return true;
         for (const struct quire_object *c = o->child; c; c = c->sibling)
                 if (is_wanted(c, index))
-                        return;
-        quire_page_free(p);
+                        return true;
+        return false;
+}
+
+/* Contents that nobody needs. */
+static void free_unneeded(struct quire_object *o, uint64_t index)
+{
+        struct quire_page *p = quire_object_own(o, index);
+
+        if (p && p->where != QUIRE_AT_COMING && !quire_object_needs(o, index))
+                quire_page_free(p);
 }
 
 /* Somebody stopped looking at pages of the object, who may have been the last that wanted
@@ -142,7 +151,7 @@ static const void *contents_of(struct quire_page *p)
 }
 
 /* The object gets contents of its own, a copy of a page that it inherits.
- * => from: in a frame, or fixed.  NO_MEMORY: reclaim first; nothing changed. */
+ * => from: in a frame, or fixed.  BUSY: no frame, reclaim first; NO_MEMORY: no record. */
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to)
 {
         struct quire_system *sys = to->system;
@@ -155,12 +164,14 @@ enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *
         must_hold(sys);
         must(sys, o != to && !quire_object_own(to, index));
         p = quire_object_page(to, index);
-        if (!p || quire_frame_get(to, index, QUIRE_ANY_FILL, &frame) != QUIRE_OK)
+        if (!p)
                 return QUIRE_NO_MEMORY;
+        if (quire_frame_get(to, index, QUIRE_ANY_FILL, &frame) != QUIRE_OK)
+                return QUIRE_BUSY;
         contents = contents_of(from);
         if (!contents) {
                 quire_frame_put(sys, frame);
-                return QUIRE_NO_MEMORY;
+                return QUIRE_BUSY;
         }
         memcpy(sys->mops->frame_window(sys->machine, frame), contents, (size_t)1 << sys->shift);
         quire_page_settle(p, frame, true, false);
@@ -214,14 +225,17 @@ enum quire_status quire_copy_inherited(struct quire_object *o, uint64_t first, u
 
         must_hold(o->system);
         while (o->snapshot && (p = next_inherited(o, first, count))) {
-                enum quire_status st = QUIRE_OK;
+                enum quire_status st;
 
-                if (p->where != QUIRE_AT_FRAME)
+                if (p->where == QUIRE_AT_FRAME) {
+                        st = quire_copy_page(p, o->snapshot);
+                        if (st == QUIRE_OK)
+                                continue;
+                        if (st == QUIRE_BUSY)
+                                st = quire_reclaim_frames(o->system, 2);
+                } else {
                         st = quire_page_bring(p);
-                else if (quire_copy_page(p, o->snapshot) == QUIRE_OK)
-                        continue;
-                else
-                        st = quire_reclaim(o->system);
+                }
                 return st == QUIRE_OK ? QUIRE_BUSY : st;
         }
         return QUIRE_OK;
@@ -238,22 +252,23 @@ static enum quire_status copy_wanted(struct quire_object *o, struct quire_object
         for (; p; p = quire_radix_next(&o->pages, p->index + 1)) {
                 struct quire_region *r = quire_page_region(p);
                 unsigned shown = p->shown;
+                enum quire_status st;
 
                 if (!quire_page_wanted(p))
                         continue;
                 must(o->system, p->where == QUIRE_AT_FRAME);                   /* P4, P5 */
-                if (!quire_object_page(copy, p->index))
-                        return QUIRE_NO_MEMORY;
-                if (quire_copy_page(p, copy) != QUIRE_OK)
-                        return QUIRE_BUSY;
+                st = quire_copy_page(p, copy);
+                if (st != QUIRE_OK)
+                        return st;
                 if (shown && !p->shown)              /* its window demanded that it be hidden */
                         (void)quire_page_show(r, quire_page_va(p), &p, 1, shown);
         }
         return QUIRE_OK;
 }
 
-/* Hide pages of an object, a batch at a time; not those that are wanted. */
-static void hide_object(struct quire_object *o)
+/* Hide pages of an object, a batch at a time; those that are wanted only if all are to
+ * be. */
+void quire_object_hide(struct quire_object *o, bool all)
 {
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
         uint64_t at = 0;
@@ -262,7 +277,7 @@ static void hide_object(struct quire_object *o)
         do {
                 for (n = 0; n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at));
                      at = p->index + 1)
-                        if (quire_page_seen(p) && !quire_page_wanted(p))
+                        if (quire_page_seen(p) && (all || !quire_page_wanted(p)))
                                 batch[n++] = p;
                 quire_page_hide_for_good(o->system, batch, n);
         } while (n == QUIRE_RUN_MAX);
@@ -316,7 +331,7 @@ static void hand_over(struct quire_object *from, struct quire_object *to)
         struct quire_radix stays = to->pages;
         struct quire_page *p, *after;
 
-        hide_object(from);
+        quire_object_hide(from, false);
         to->pages = from->pages;
         from->pages = stays;
         for (p = quire_radix_next(&to->pages, 0); p; p = after) {

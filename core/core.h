@@ -143,7 +143,7 @@ struct quire_slot {
         uint8_t file;              /* FILE: index in system.files.  Of a page that a pager was
                                     * asked for: 1, while it fills it */
         uint16_t bytes;            /* TIER: length of the compressed page.  Of a page that
-                                    * a pager was asked for: 1, if it was touched */
+                                    * a pager was asked for: see pager.c */
         uint32_t buffer;           /* FILE: 1 + write buffer that still holds it; 0: none.
                                     * TIER: 1 + buffer that is writing it out.
                                     * HOME: 1 + buffer that is taking it to the pager */
@@ -236,6 +236,7 @@ bool quire_object_charge(struct quire_object *, uint64_t pages);
 void quire_object_refund(struct quire_object *, uint64_t pages);
 /* Does a page without a record read as zeroes? */
 bool quire_object_zeroes(const struct quire_object *);
+void quire_object_hide(struct quire_object *, bool all);
 /* The page record at index, made if absent; null: no memory. */
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
 enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,
@@ -254,6 +255,7 @@ struct quire_source {
 struct quire_source quire_source_of(struct quire_object *, uint64_t index);
 /* Does no snapshot of the object want the contents that it has there? */
 bool quire_object_free_to_change(const struct quire_object *, uint64_t index);
+bool quire_object_needs(const struct quire_object *, uint64_t index);
 /* Has the object contents of its own there? */
 struct quire_page *quire_object_own(const struct quire_object *, uint64_t index);
 void quire_copy_prune(struct quire_object *, uint64_t first, uint64_t count);
@@ -299,11 +301,13 @@ unsigned quire_page_best_access(const struct quire_region *, const struct quire_
                                 uint32_t attr);
 enum quire_status quire_frame_get(struct quire_object *, uint64_t index, enum quire_fill,
                                   quire_frame *);
+void quire_frames_prepare(struct quire_object *, uint64_t index, uint64_t count);
 void quire_frame_put(struct quire_system *, quire_frame);
 
 /* pager.c: contents from user code, and back to it */
 enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned *count,
                                   unsigned access);
+void quire_pager_ask_ahead(struct quire_object *, uint64_t index, uint64_t count);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_object_flush_last(struct quire_object *);
 void quire_pager_abandoned(struct quire_object *);
@@ -339,6 +343,8 @@ struct quire_store *quire_grant_store(const struct quire_grant *);
 struct quire_stream {
         uint64_t expected;         /* object page whose fault would continue it */
         uint32_t window;           /* pages to bring in with that fault */
+        uint32_t depth;            /* pages to have under way beyond it, where the pager can */
+        uint64_t asked;            /* object page up to which it was asked for them */
 };
 enum quire_pattern { QUIRE_READ_NORMAL, QUIRE_READ_SEQUENTIAL, QUIRE_READ_RANDOM };
 
@@ -541,6 +547,7 @@ bool quire_policy_used(struct quire_system *, struct quire_page *);
 /* Make frames free.  OK: progress was made, look at everything again (the lock
  * may have been dropped meanwhile); NO_MEMORY: nothing can go. */
 enum quire_status quire_reclaim(struct quire_system *);
+enum quire_status quire_reclaim_frames(struct quire_system *, uint64_t frames);
 /* Put pages away; returns how many left their frames.  Lock held throughout. */
 unsigned quire_evict(struct quire_system *, struct quire_page **, unsigned count);
 
@@ -595,12 +602,15 @@ struct quire_system {
         bool audit;                             /* [I] */
         bool held;                              /* [s] true while the lock is held */
         bool frozen;                            /* [s] between freeze and thaw */
+        bool freezing;                          /* [s] from when freeze waits for that: no page is
+                                                 * asked for ahead */
 
         uint64_t budget;                        /* [s] frames, buffers and tier together */
         uint64_t taken;                         /* [s] of the budget */
         uint64_t frames;                        /* [s] frames that the machine gave us */
         uint64_t transit;                       /* [s] pages COMING, but for those that ... */
         uint64_t late;                          /* [s] ... a pager supplies when it can */
+        uint64_t lent;                          /* [s] late pages that a pager writes to */
         uint64_t locked;                        /* [s] pages locked or held */
         uint64_t commit_limit;                  /* [s] as given; 0: budget and pagefiles */
         uint64_t eviction_clock;                /* [s] pages evicted so far */

@@ -27,6 +27,7 @@
 #include "core.h"
 
 #define MOST_AHEAD 32u
+#define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
 
 /* One access on its way. */
 struct walk {
@@ -43,7 +44,8 @@ struct walk {
         bool kernel;                       /* the access was made with that privilege */
         uint64_t ticket;
         unsigned most;                     /* pages to bring in with it, itself included */
-        bool alone;                        /* a run could not be read: try just this page */
+        bool alone;                        /* a run could not be read, or there is no room for
+                                            * one: try just this page */
         enum quire_event_kind kind;        /* what it took so far */
         uint64_t brought;                  /* pages, with those ahead */
         uint64_t shown;                    /* likewise */
@@ -99,6 +101,8 @@ static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
         if (!s) {
                 s = weakest_stream(r);
                 s->window = 1;
+                s->depth = 0;
+                s->asked = 0;
         }
         s->window = quire_min(MOST_AHEAD, s->window * 2);
         s->expected = index + count;
@@ -110,6 +114,7 @@ static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, 
         unsigned n = 0;
 
         must(w->system, want && want <= MOST_AHEAD);
+        quire_frames_prepare(w->object, w->index, want);
         for (; n < want; n++) {
                 const struct quire_page *p = quire_radix_find(&w->object->pages, w->index + n);
 
@@ -127,6 +132,16 @@ static enum step make_room(struct walk *w)
         w->page = NULL;
         w->why = QUIRE_WHY_NO_MEMORY;
         return quire_reclaim(w->system) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
+}
+
+/* The same where a page is copied, which must be in a frame itself. */
+static enum step make_room_to_copy(struct walk *w)
+{
+        must_hold(w->system);
+        w->page = NULL;
+        w->alone = true;                     /* neighbours must not take the frames */
+        w->why = QUIRE_WHY_NO_MEMORY;
+        return quire_reclaim_frames(w->system, 2) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
 }
 
 /* Does the next page want just what this one wants? */
@@ -162,16 +177,15 @@ static enum step fill_zeroes(struct walk *w)
         struct quire_system *sys = w->system;
         bool copies = w->region->copy && w->object == w->region->object;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, copies ? 1 : w->most, QUIRE_ZEROED, frames), n = 0;
+        unsigned want = 1, got, n = 0;
 
         must(sys, w->most <= MOST_AHEAD);
-        while (n < got) {
-                if (n && quire_page_has(quire_source_of(w->region->object, w->index + n).page))
-                        break;
-                if (!settle_zeroes(w, w->index + n, frames[n], n > 0))
-                        break;
+        while (!copies && want < w->most &&
+               !quire_page_has(quire_source_of(w->region->object, w->index + want).page))
+                want++;
+        got = get_frames(w, want, QUIRE_ZEROED, frames);
+        while (n < got && settle_zeroes(w, w->index + n, frames[n], n > 0))
                 n++;
-        }
         for (unsigned i = n; i < got; i++)
                 quire_frame_put(sys, frames[i]);
         w->brought = n;
@@ -192,9 +206,12 @@ static enum step expand(struct walk *w)
 {
         struct quire_system *sys = w->system;
         quire_frame frames[MOST_AHEAD];
-        unsigned got = get_frames(w, w->most, QUIRE_ANY_FILL, frames), n = 0;
+        unsigned want = 1, got, n = 0;
 
         must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= MOST_AHEAD);
+        while (want < w->most && neighbour(w, want, QUIRE_AT_SLOT))
+                want++;
+        got = get_frames(w, want, QUIRE_ANY_FILL, frames);
         while (n < got) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_SLOT);
                 enum quire_status st;
@@ -316,7 +333,7 @@ static enum step read_in(struct walk *w)
         w->kind = QUIRE_EV_HARD;
         w->brought = io.count;
         w->page = NULL;
-        w->alone = st != QUIRE_OK;
+        w->alone |= st != QUIRE_OK;
         w->why = QUIRE_WHY_IO_ERROR;
         return st == QUIRE_OK || io.count > 1 ? STEP_AGAIN : STEP_DENY;
 }
@@ -428,7 +445,7 @@ static enum step copy_up(struct walk *w)
                                                                   : nearest_viewed(w);
 
         if (quire_copy_page(w->page, to) != QUIRE_OK)
-                return make_room(w);
+                return make_room_to_copy(w);
         return STEP_AGAIN;
 }
 
@@ -518,7 +535,7 @@ static enum step show_page(struct walk *w)
                 write = false;                       /* inherited, and only read */
         if (write && !quire_object_free_to_change(p->object, p->index)) {
                 if (quire_copy_push(p->object, p->index, p) != QUIRE_OK)
-                        return make_room(w);
+                        return make_room_to_copy(w);
                 return STEP_AGAIN;                   /* hidden, perhaps */
         }
         if (write && !make_writable(w)) {
@@ -616,10 +633,30 @@ static struct quire_outcome deny(enum quire_reason why)
         return (struct quire_outcome){ .verdict = QUIRE_DENY, .reason = why };
 }
 
-static void count_done(struct walk *w)
+/* Beyond a run of faults that has proved itself the pager fills pages while others are
+ * used: more of them each time (drops and retakes the lock). */
+static void look_ahead(struct walk *w, uint64_t next)
 {
-        uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
+        const struct quire_region *r = w->region;
+        struct quire_object *o = w->object;
+        uint64_t end = w->piece.first + w->piece.count, from, to;
+        struct quire_stream *s = stream_at(w->region, next);
 
+        if (!o->pager || !o->pager->ahead || o->dead || r->pattern == QUIRE_READ_RANDOM || !s ||
+            (s->window < MOST_AHEAD && r->pattern != QUIRE_READ_SEQUENTIAL))
+                return;
+        s->depth = (uint32_t)quire_min(quire_max(2 * s->depth, 2 * MOST_AHEAD),
+                                       quire_min(DEEPEST, w->system->budget / 8));
+        from = s->asked > next && s->asked - next <= DEEPEST ? s->asked : next;
+        to = quire_min(next + s->depth, end);
+        if (to <= from || (to < end && to - from < quire_min(MOST_AHEAD, s->depth)))
+                return;
+        s->asked = to;
+        quire_pager_ask_ahead(o, from, to - from);
+}
+
+static void count_done(struct walk *w, uint64_t there)
+{
         if (w->brought || w->kind != QUIRE_EV_HARD)
                 note_stream(w->region, w->index, there);
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
@@ -650,8 +687,13 @@ struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigne
                         continue;
                 if (step == STEP_DENY)
                         return deny(w.why);
-                if (step == STEP_DONE && w.page->where == QUIRE_AT_FRAME)
-                        count_done(&w);
+                if (step == STEP_DONE && w.page->where == QUIRE_AT_FRAME) {
+                        uint64_t there = quire_max(quire_max(w.brought, w.shown), 1);
+
+                        count_done(&w, there);
+                        if (w.ticket && w.ticket != QUIRE_NO_ALARM)
+                                look_ahead(&w, w.index + there);
+                }
                 return (struct quire_outcome){ step == STEP_PEND ? QUIRE_PENDING : QUIRE_RESUME,
                                                0, w.kind };
         }

@@ -6,14 +6,25 @@
  */
 #include "core.h"
 
+/* What is shown in views is hidden: a machine whose stores both processes would have may
+ * give one of them stores of its own, with contents of one moment. */
+static void hide_views(struct quire_system *sys)
+{
+        for (struct quire_object *o = sys->all; o; o = o->next)
+                if ((o->store && !(o->flags & QUIRE_HOSTED)) || o->parent)
+                        quire_object_hide(o, o->parent);
+}
+
 void quire_system_freeze(struct quire_system *sys)
 {
         quire_enter(sys);
-        while (sys->transit || sys->going) {
+        sys->freezing = true;
+        while (sys->transit || sys->going || sys->lent) {
                 if (!quire_store_settle(sys, true))
                         quire_wait_settled(sys);
         }
-        must(sys, !sys->frozen && !sys->transit && !sys->going);
+        must(sys, !sys->frozen && !sys->transit && !sys->going && !sys->lent);
+        hide_views(sys);
         quire_slots_keep(sys);
         sys->frozen = true;
 }
@@ -80,6 +91,6 @@ void quire_system_forked(struct quire_system *sys)
 void quire_system_thaw(struct quire_system *sys)
 {
         must(sys, sys->frozen);
-        sys->frozen = false;
+        sys->frozen = sys->freezing = false;
         quire_leave(sys);
 }

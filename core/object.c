@@ -139,8 +139,10 @@ void quire_object_drop(struct quire_object *o)
                 }
                 if (o->pages.pages)
                         quire_object_clear(o, 0, UINT64_MAX, false);
-                if (parent)
+                if (parent) {
                         quire_object_leave(o);
+                        quire_copy_prune(parent, 0, UINT64_MAX);
+                }
                 free_object(o);
                 o = parent;                  /* one that was dropped with the child */
         }

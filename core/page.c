@@ -41,6 +41,13 @@ struct quire_region *quire_page_region(const struct quire_page *p)
         return r && r->object == p->object ? r : NULL;
 }
 
+static bool has_frame(const struct quire_object *o, uint64_t index)
+{
+        const struct quire_page *p = quire_radix_find(&o->pages, index);
+
+        return p && p->frame != QUIRE_NO_FRAME;
+}
+
 /* A frame for a page of the object, within the budget.  NO_MEMORY: reclaim first. */
 enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum quire_fill fill,
                                   quire_frame *out)
@@ -50,6 +57,7 @@ enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum q
 
         must_hold(sys);
         must(sys, sys->taken <= sys->budget);                                  /* Y2 */
+        must(sys, !o->store || !has_frame(o, index));       /* a store's frame is its page's own */
         if (sys->taken + sys->headroom >= sys->budget)
                 return QUIRE_NO_MEMORY;
         st = sys->mops->frame_alloc(sys->machine, o->store, index, fill, out);
@@ -59,6 +67,24 @@ enum quire_status quire_frame_get(struct quire_object *o, uint64_t index, enum q
         sys->taken++;
         sys->frames++;
         return QUIRE_OK;
+}
+
+/* Frames for so many pages from the index on will be wanted, as far as there are any and
+ * nobody has those pages. */
+void quire_frames_prepare(struct quire_object *o, uint64_t index, uint64_t count)
+{
+        struct quire_system *sys = o->system;
+        uint64_t used = sys->taken + sys->headroom;
+        uint64_t most = quire_min(count, sys->budget > used ? sys->budget - used : 0), n = 0;
+
+        must_hold(sys);
+        if (!o->store || !sys->mops->frame_prepare)
+                return;
+        most = quire_min(most, index < o->count ? o->count - index : 0);
+        while (n < most && !has_frame(o, index + n))
+                n++;
+        if (n > 1)
+                sys->mops->frame_prepare(sys->machine, o->store, index, n);
 }
 
 /* => entered nowhere */
@@ -264,6 +290,8 @@ void quire_page_check(struct quire_system *sys, const struct quire_page *p)
         must(sys, !(p->flags & QUIRE_PAGE_IS_OWED) || p->object->pager);
         must(sys, p->slot.buffer <= sys->buffer_count);
         must(sys, !p->slot.copied || (p->slot.kind == QUIRE_SLOT_TIER && !p->slot.buffer));
+        must(sys, !quire_page_has(p) || p->where == QUIRE_AT_COMING || p->object->charged ||
+                  quire_object_needs(p->object, p->index));                    /* C2, O1 */
         check_queue(sys, p);
         quire_sights_check(sys, p);
 }

@@ -19,6 +19,10 @@
  */
 #include "core.h"
 
+/* .slot.bytes of a page that a pager was asked for. */
+enum { WANTED = 1,              /* somebody touched it */
+       LENT };                  /* the pager may write to its frame until it is filled */
+
 /* ---------------------------------------------------------------------- asking */
 
 /* Pages from the index on that nobody has, COMING into frames; returns how many. */
@@ -28,7 +32,10 @@ static unsigned begin_coming(struct quire_object *o, uint64_t index, unsigned co
         struct quire_system *sys = o->system;
         unsigned n = 0;
 
+        must(sys, o->pager && count <= QUIRE_IO_MAX);
+
         sys->asks++;
+        quire_frames_prepare(o, index, count);
         for (; n < count && index + n < o->count; n++) {
                 struct quire_page *p = quire_radix_find(&o->pages, index + n);
                 quire_frame frame;
@@ -44,7 +51,6 @@ static unsigned begin_coming(struct quire_object *o, uint64_t index, unsigned co
                 p->where = QUIRE_AT_COMING;
                 p->frame = frame;
                 p->slot.number = sys->asks;
-                p->slot.bytes = !n;                  /* that one is wanted */
                 pages[n] = p;
                 window[n] = sys->mops->frame_window(sys->machine, frame);
                 must(sys, window[n] && p->queue == QUIRE_Q_NONE);
@@ -59,7 +65,7 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
 {
         struct quire_system *sys = p->object->system;
         quire_frame frame = p->frame;
-        unsigned waited = p->slot.bytes;
+        unsigned waited = p->slot.bytes == WANTED;
 
         must(sys, p->where == QUIRE_AT_COMING && p->queue == QUIRE_Q_NONE);
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_NONE };
@@ -131,6 +137,7 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
         if (!n)
                 return QUIRE_NO_MEMORY;
         asked = sys->asks;
+        pages[0]->slot.bytes = WANTED;
         o->refs += n + 1;
         be_late(sys, pages, n);
         quire_unlock(sys);
@@ -160,6 +167,82 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
         return st == QUIRE_BROKEN ? QUIRE_OK : st;         /* the pages say so themselves */
 }
 
+/* Frames for pages that may be wanted soon; gives up rather than wait. */
+static unsigned begin_ahead(struct quire_object *o, uint64_t index, unsigned count,
+                            struct quire_page **pages, void **window)
+{
+        unsigned n = begin_coming(o, index, count, pages, window);
+
+        if (n || quire_page_has(quire_radix_find(&o->pages, index)) ||
+            quire_reclaim(o->system) != QUIRE_OK)
+                return n;
+        return begin_coming(o, index, count, pages, window);
+}
+
+static void lend(struct quire_object *o, struct quire_page **pages, unsigned n)
+{
+        for (unsigned i = 0; i < n; i++)
+                pages[i]->slot.bytes = LENT;
+        o->system->lent += n;
+        o->refs += n;
+        be_late(o->system, pages, n);
+}
+
+/* Have the pager read so many pages from the index on, as far as frames can be had and
+ * nobody has them (drops and retakes the lock). */
+void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t count)
+{
+        struct quire_system *sys = o->system;
+        unsigned most = o->pager->most ? quire_min(o->pager->most, QUIRE_IO_MAX) : QUIRE_IO_MAX;
+        struct quire_page *pages[QUIRE_IO_MAX];
+        void *window[QUIRE_IO_MAX];
+        uint64_t end = index + quire_min(count, o->count - index);
+
+        must_hold(sys);
+        must(sys, o->pager->ahead && index <= o->count);
+        o->refs++;
+        while (index < end && !o->dead && !sys->freezing) {
+                unsigned want = (unsigned)quire_min(end - index, most);
+                unsigned n = begin_ahead(o, index, want, pages, window);
+                uint64_t at = index << sys->shift, bytes = (uint64_t)n << sys->shift;
+
+                if (!n && !quire_page_has(quire_radix_find(&o->pages, index)))
+                        break;
+                index += n ? n : 1;
+                if (!n)
+                        continue;
+                lend(o, pages, n);
+                quire_unlock(sys);
+                if (o->pager->ahead(o->context, o, at, bytes, window) != QUIRE_BUSY) {
+                        quire_pager_filled(o, at, bytes, QUIRE_IO_ERROR);
+                        index = end;
+                }
+                quire_lock(sys);
+        }
+        quire_object_drop(o);
+}
+
+void quire_pager_filled(struct quire_object *o, uint64_t offset, uint64_t bytes,
+                        enum quire_status st)
+{
+        struct quire_system *sys = o->system;
+        uint64_t first = offset >> sys->shift, count = bytes >> sys->shift;
+
+        quire_enter(sys);
+        o->refs++;
+        for (uint64_t i = 0; i < count; i++) {
+                struct quire_page *p = quire_radix_find(&o->pages, first + i);
+
+                must(sys, p && p->queue == QUIRE_Q_LATE && p->slot.bytes == LENT);
+                sys->lent--;
+                end_late(p, st == QUIRE_OK ? QUIRE_OK : QUIRE_NOT_PRESENT);
+                if (st == QUIRE_OK)
+                        p->flags |= QUIRE_PAGE_IS_AHEAD;
+        }
+        quire_object_drop(o);
+        quire_leave(sys);
+}
+
 /* -------------------------------------------------------------------- supplying */
 
 /* The range as pages of the object; INVALID.  *count 0: an empty range is none. */
@@ -183,7 +266,7 @@ static bool take_one(struct quire_object *o, uint64_t index, const void *content
         struct quire_page *p = quire_radix_find(&o->pages, index), *fresh;
         void *window;
 
-        if (quire_page_has(p) && p->queue != QUIRE_Q_LATE)
+        if (quire_page_has(p) && (p->queue != QUIRE_Q_LATE || p->slot.bytes == LENT))
                 return false;
         if (!quire_page_has(p)) {
                 if (!begin_coming(o, index, 1, &fresh, &window))
@@ -241,7 +324,8 @@ static bool plan_break(struct quire_object *o, uint64_t first, uint64_t count)
 static void fail_page(struct quire_page *p, enum quire_status why)
 {
         if (p && p->queue == QUIRE_Q_LATE) {
-                end_late(p, why);
+                if (p->slot.bytes != LENT)
+                        end_late(p, why);
         } else if (why == QUIRE_BROKEN && !quire_page_has(p)) {
                 p->where = QUIRE_AT_LOST;
                 p->object->system->counters.broken++;
@@ -269,14 +353,14 @@ enum quire_status quire_pager_fail(struct quire_grant *g, uint64_t offset, uint6
 }
 
 /* Late pages of one object, save those that its pager is just filling, or of all; who
- * waits for them is told. */
+ * waits for them is told.  (Those that are lent will be filled.) */
 static void fail_late(struct quire_system *sys, const struct quire_object *o)
 {
         struct quire_page *p = sys->queue[QUIRE_Q_LATE].first, *after;
 
         for (; p; p = after) {
                 after = p->next;
-                if (!o || (p->object == o && !p->slot.file))
+                if (p->slot.bytes != LENT && (!o || (p->object == o && !p->slot.file)))
                         end_late(p, QUIRE_IO_ERROR);
         }
 }
@@ -302,6 +386,7 @@ void quire_pager_died(struct quire_grant *g)
 /* What pagers are asked for is supplied to the process that asked. */
 void quire_pagers_forked(struct quire_system *sys)
 {
+        must(sys, !sys->lent);
         fail_late(sys, NULL);
 }
 

@@ -129,18 +129,31 @@ static bool put_away(struct quire_system *sys, struct quire_page *p)
         return true;
 }
 
+/* May the page's contents be dropped where it is shown?  Its slot, or its pager, has them. */
+static bool is_copy(const struct quire_page *p)
+{
+        return p->shown && !(p->flags & QUIRE_PAGE_IS_DIRTY);
+}
+
 /* A clean page that is shown need not be taken: its contents are in its slot.
- * They are gone from the frame then, so that no copy can be kept in the tier. */
+ * They are gone from the frame then, so that no copy can be kept in the tier.
+ * Neighbours go in one call.  => sorted */
 static void drop_clean(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
-        for (unsigned i = 0; i < count; i++) {
+        for (unsigned i = 0, n; i < count; i += n) {
                 struct quire_page *p = pages[i];
 
-                if (!p->shown || (p->flags & QUIRE_PAGE_IS_DIRTY))
+                n = 1;
+                if (!is_copy(p))
                         continue;
-                sys->mops->drop(p->object->home->mspace, quire_page_va(p) << sys->shift, 1);
-                p->shown = 0;
-                p->flags &= (uint8_t)~QUIRE_PAGE_IS_BACK;
+                while (i + n < count && is_copy(pages[i + n]) &&
+                       pages[i + n]->object == p->object && pages[i + n]->index == p->index + n)
+                        n++;
+                sys->mops->drop(p->object->home->mspace, quire_page_va(p) << sys->shift, n);
+                for (unsigned k = i; k < i + n; k++) {
+                        pages[k]->shown = 0;
+                        pages[k]->flags &= (uint8_t)~QUIRE_PAGE_IS_BACK;
+                }
         }
 }
 
@@ -153,6 +166,7 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
         must_hold(sys);
         for (unsigned i = 0; i < count; i++)
                 must(sys, pages[i]->where == QUIRE_AT_FRAME && pages[i]->queue == QUIRE_Q_NONE);
+        quire_page_sort(pages, count);
         drop_clean(sys, pages, count);
         quire_page_hide_all(sys, pages, count);
         for (unsigned i = 0; i < count; i++) {
@@ -212,6 +226,19 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         if ((n || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
         return spilled ? QUIRE_OK : wait_for_others(sys, settled);
+}
+
+/* The same, until so many frames can be had at once: one page may need another's
+ * contents, and must not go and come for ever in the one frame there is. */
+enum quire_status quire_reclaim_frames(struct quire_system *sys, uint64_t frames)
+{
+        enum quire_status st;
+
+        must(sys, frames > 0 && frames <= 2);
+        do
+                st = quire_reclaim(sys);
+        while (st == QUIRE_OK && sys->taken + sys->headroom + frames > sys->budget);
+        return st;
 }
 
 /* BUSY for a moment: let pages in transit arrive. */

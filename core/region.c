@@ -322,6 +322,8 @@ void quire_span_clear(struct quire_span *span, bool keep_marks)
         else
                 s->system->mops->delegate_discard(s->mspace, span->page << s->system->shift,
                                                   span->count);
+        if (span->region->object && span->region->object->parent)
+                quire_copy_prune(span->region->object->parent, span->index, span->count);
 }
 
 /* The span, when nothing of it is in transit, and what others want of it is theirs. */
@@ -421,17 +423,20 @@ static void clear_part(const struct quire_span *span, uint64_t at, uint64_t end)
                 quire_span_clear(&part, true);
 }
 
-/* A page that is kept stays where it is, and its snapshot gets a copy. */
+/* A page that is kept stays where it is, and its snapshot gets a copy.  BUSY: no frame
+ * for that. */
 static enum quire_status plan_discard(const struct quire_span *span)
 {
         struct quire_object *o = span->region->object;
+        enum quire_status st = QUIRE_OK;
         uint64_t at = span->index;
         struct quire_page *p;
 
-        for (; (p = next_kept(span, at)); at = p->index + 1)
-                if (!quire_object_free_to_change(o, p->index) &&
-                    quire_copy_push(o, p->index, p) != QUIRE_OK)
-                        return QUIRE_NO_MEMORY;
+        for (; st == QUIRE_OK && (p = next_kept(span, at)); at = p->index + 1)
+                if (!quire_object_free_to_change(o, p->index))
+                        st = quire_copy_push(o, p->index, p);
+        if (st != QUIRE_OK)
+                return st;
         return quire_object_plan_clear(o, span->index, span->count);
 }
 
@@ -456,9 +461,11 @@ enum quire_status quire_region_discard(struct quire_space *s, uint64_t va, uint6
         if (!s)
                 return QUIRE_INVALID;
         quire_enter(s->system);
-        st = find_to_empty(s, va, bytes, &span);
-        if (st == QUIRE_OK && span.region->object)
-                st = plan_discard(&span);
+        do {
+                st = find_to_empty(s, va, bytes, &span);
+                if (st == QUIRE_OK && span.region->object)
+                        st = plan_discard(&span);
+        } while (st == QUIRE_BUSY && (st = quire_reclaim(s->system)) == QUIRE_OK);
         if (st == QUIRE_OK)
                 discard(&span);
         quire_leave(s->system);

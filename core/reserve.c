@@ -262,8 +262,10 @@ void quire_region_free(struct quire_region *r)
         struct quire_system *sys = r->space->system;
 
         if (r->object) {
-                r->object->regions--;
-                quire_copy_prune(r->object, r->object_first, r->count);
+                if (--r->object->regions)
+                        quire_copy_prune(r->object, r->object_first, r->count);
+                else if (r->object->child)
+                        quire_copy_prune(r->object, 0, UINT64_MAX);
                 quire_object_drop(r->object);
         }
         if (r->grant)

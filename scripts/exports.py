@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Write the linker's version script of libquire.so from the public headers.
+"""Write the linker's version script of a library from its public headers.
 
-usage: exports.py OUTPUT HEADER...
+usage: exports.py [--face] OUTPUT HEADER...
 
 Exported is what a header declares outside of any struct: a function
-(`quire_x(') or an `extern' object.  `exports.py - HEADER...' prints the names.
+(`quire_x(') or an `extern' object; of a face, whatever its name.  With - as OUTPUT the
+names are printed.
 """
 import re
 import sys
 
+ANY_NAME = r'(?!(?:__attribute__|void|bool|int|if)\b)[A-Za-z_]\w+'      # before a parenthesis
 
-def names(paths):
-    """The symbols that the headers declare."""
+
+def names(paths, pattern=r'quire_\w+'):
+    """The symbols that the headers declare, of those that look like that."""
     found = set()
     for path in paths:
         with open(path, encoding='utf-8') as file:
@@ -24,16 +27,21 @@ def names(paths):
         for statement in text.split(';'):
             if re.search(r'\b(typedef|static)\b', statement):
                 continue
-            match = re.search(r'\b(quire_\w+)\s*\(', statement)
+            match = re.search(rf'\b({pattern})\s*\(', statement)
             if not match and re.match(r'\s*extern\b', statement):
-                match = re.search(r'\b(quire_\w+)\s*(?:\[[^\]]*\]\s*)*$', statement)
+                match = re.search(rf'\b({pattern})\s*(?:\[[^\]]*\]\s*)*$', statement)
             if match:
                 found.add(match.group(1))
     return sorted(found)
 
 
 def main():
-    out, symbols = sys.argv[1], names(sys.argv[2:])
+    arguments = sys.argv[1:]
+    pattern = r'quire_\w+'
+    if arguments[0] == '--face':
+        pattern = ANY_NAME
+        arguments = arguments[1:]
+    out, symbols = arguments[0], names(arguments[1:], pattern)
     if not symbols:
         sys.exit('exports.py: the headers declare nothing')
     if out == '-':

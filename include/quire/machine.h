@@ -182,6 +182,10 @@ struct quire_machine_ops {
          * page i.  QUIRE_MODIFIED only in delegated, watched ranges. */
         enum quire_status (*harvest)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                      uint8_t *bits);
+        /* Frames of a store that frame_alloc will be asked for next, for which it has none
+         * yet: a machine that makes many for less than one by one may do so now. */
+        void (*frame_prepare)(struct quire_machine *, struct quire_store *, uint64_t index,
+                              uint64_t pages);
         /* The frame at a physical address: memory or a device of the machine's,
          * which is neither counted nor freed (frame_free is never called for it),
          * and may be entered anywhere.  NOT_PRESENT: there is none. */
@@ -194,8 +198,10 @@ struct quire_machine_ops {
  *
  * quire_fault: an access to va could not be satisfied.  access is QUIRE_R, W
  * or X, just one of them, with QUIRE_KERNEL if it was made with the privilege
- * that regions with that attribute demand.  ticket names the stopped thread to resume().  May
- * block on I/O on behalf of the access.
+ * that regions with that attribute demand.  ticket names the stopped thread to
+ * resume().  May block on I/O on behalf of the access.  A machine whose stopped
+ * threads may be woken by others asks about a denied access once more, since the
+ * first verdict may be older than the access that it would meet.
  */
 enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket);
 

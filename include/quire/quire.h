@@ -33,6 +33,7 @@ extern "C" {
 struct quire_system;
 struct quire_space;
 struct quire_grant;
+struct quire_object;
 
 /* ------------------------------------------------------------ the system */
 
@@ -304,6 +305,14 @@ struct quire_pager {
          * flush, when the object goes, and by the thread that needs frames. */
         enum quire_status (*write)(void *context, uint64_t offset, uint64_t bytes,
                                    const void *const page[]);
+        /*
+         * Begin to fill all of the range, which nobody asked for yet but probably will soon,
+         * and do not wait.  BUSY: page[] is the pager's until it calls quire_pager_filled()
+         * for all of the range, in one piece or several, from any thread, perhaps before this
+         * returns.  Anything else: not now.  Null: fill alone reads ahead.
+         */
+        enum quire_status (*ahead)(void *context, struct quire_object *, uint64_t offset,
+                                   uint64_t bytes, void *const page[]);
         /* What was written is durable when this returns.  Null: it always is.  Called by
          * flush, after all writes of it. */
         enum quire_status (*sync)(void *context);
@@ -376,6 +385,9 @@ QUIRE_CHECKED enum quire_status quire_pager_supply(struct quire_grant *, uint64_
  * everybody from now on. */
 QUIRE_CHECKED enum quire_status quire_pager_fail(struct quire_grant *, uint64_t offset,
                                                  uint64_t bytes, enum quire_status);
+/* The answer to ahead: OK, or whoever waits for a page of the range asks fill. */
+void quire_pager_filled(struct quire_object *, uint64_t offset, uint64_t bytes,
+                        enum quire_status);
 /* The pager is dead: whoever waits for it is denied (IO_ERROR), and so is every
  * access to a page that is not here.  Its functions are not called any more. */
 void quire_pager_died(struct quire_grant *);

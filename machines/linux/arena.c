@@ -560,6 +560,19 @@ bool quire_arena_adopt(struct quire_linux *l)
         return !each_paged(l, watch_piece);
 }
 
+/* The views of a store that has another file now. */
+bool quire_arena_renew(struct quire_linux *l, const struct quire_store *s)
+{
+        for (uint32_t i = 0; i < l->chunks.count; i++) {
+                const struct chunk *row = &l->chunks.row[i];
+
+                if (row->store == s &&
+                    (quire_view_map(row, MAP_FIXED) < 0 || quire_view_open(row)))
+                        return false;
+        }
+        return true;
+}
+
 static long protect_piece(struct quire_linux *l, const struct chunk *c)
 {
         if (!c->store)

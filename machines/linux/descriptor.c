@@ -246,24 +246,39 @@ long quire_uffd_protect(struct quire_linux *l, uint64_t va, uint64_t pages, bool
         return failed;
 }
 
-/* Show the page that the store of a view already has there.  Kernels before
- * 6.4 can not protect it in the same call: then a write may slip in between,
+/* Show the pages that the store of a view already has there.  Kernels before
+ * 6.4 can not protect them in the same call: then a write may slip in between,
  * and is in the store like any other. */
-long quire_uffd_continue(struct quire_linux *l, uint64_t va, bool wp)
+long quire_uffd_continue(struct quire_linux *l, uint64_t va, uint64_t pages, bool wp,
+                         uint64_t *done)
 {
-        struct uffdio_continue c = {
-                .range = { va, PAGE },
-                .mode = UFFDIO_CONTINUE_MODE_DONTWAKE | (wp ? UFFDIO_CONTINUE_MODE_WP : ALWAYS),
-        };
-        long failed;
+        uint64_t piece = pages;
+        bool late = false;               /* protect afterwards */
 
-        do
-                failed = sys_ioctl(l->uffd, UFFDIO_CONTINUE, &c);
-        while (failed == -EAGAIN);
-        if (failed != -EINVAL || !wp)
-                return failed;
-        failed = quire_uffd_continue(l, va, false);
-        return failed ? failed : quire_uffd_protect(l, va, 1, true);
+        *done = 0;
+        while (*done < pages) {
+                uint64_t at = va + (*done << PAGE_SHIFT);
+                uint64_t n = pages - *done < piece ? pages - *done : piece;
+                struct uffdio_continue c = {
+                        .range = { at, n << PAGE_SHIFT },
+                        .mode = UFFDIO_CONTINUE_MODE_DONTWAKE |
+                                (wp && !late ? UFFDIO_CONTINUE_MODE_WP : ALWAYS),
+                };
+                long failed = sys_ioctl(l->uffd, UFFDIO_CONTINUE, &c);
+
+                if (c.mapped > 0) {
+                        *done += (uint64_t)c.mapped >> PAGE_SHIFT;
+                        if (late)
+                                (void)quire_uffd_protect(l, at, (uint64_t)c.mapped >> PAGE_SHIFT,
+                                                         true);
+                }
+                if (!failed || failed == -EAGAIN || crosses_mappings(failed, &piece))
+                        continue;
+                if (failed != -EINVAL || !wp || late)
+                        return failed;
+                late = true;
+        }
+        return 0;
 }
 
 void quire_uffd_wake(struct quire_linux *l, uint64_t va)

@@ -43,6 +43,7 @@ struct file {                    /* in a mapping of its own */
         bool refused;            /* [a] direct transfers were */
         bool buffered;           /* [I] leave the page cache alone */
         int owner;               /* [I] the process that may write */
+        struct reader *reader;   /* [I] of that process; or null */
 };
 
 /* -------------------------------------------------------------------- transfers */
@@ -91,7 +92,7 @@ static bool goes_direct(const struct transfer *t, uint64_t *bytes)
 /* One call: bytes moved, 0 at the end of the file, or a negative errno. */
 static long transfer_some(const struct transfer *t)
 {
-        struct iovec vector[QUIRE_IO_MAX];
+        struct iovec vector[QUIRE_READING_MOST];
         uint64_t bytes, at = t->at + t->done;
         bool direct = goes_direct(t, &bytes);
         int fd = direct ? t->file->direct : t->file->plain;
@@ -134,15 +135,12 @@ static uint64_t clip_to_file(const struct file *f, uint64_t offset, uint64_t byt
         return f->bytes - offset < bytes ? f->bytes - offset : bytes;
 }
 
-static enum quire_status fill(void *context, uint64_t offset, uint64_t bytes, unsigned access,
-                              void *const page[])
+enum quire_status quire_file_read(struct file *f, uint64_t offset, uint64_t bytes,
+                                  void *const page[])
 {
-        struct file *f = context;
         struct transfer t = { .file = f, .at = f->offset + offset, .page = page,
                               .bytes = clip_to_file(f, offset, bytes) };
 
-        (void)access;
-        quire_thread_waits();
         if (transfer_all(&t))
                 return QUIRE_IO_ERROR;
         /* (A direct read may have found more in the last page than is ours.) */
@@ -151,6 +149,26 @@ static enum quire_status fill(void *context, uint64_t offset, uint64_t bytes, un
                 memset((char *)page[at >> PAGE_SHIFT] + (at & (PAGE - 1)), 0, here);
         }
         return QUIRE_OK;
+}
+
+static enum quire_status fill(void *context, uint64_t offset, uint64_t bytes, unsigned access,
+                              void *const page[])
+{
+        (void)access;
+        quire_thread_waits();
+        return quire_file_read(context, offset, bytes, page);
+}
+
+static enum quire_status read_ahead(void *context, struct quire_object *o, uint64_t offset,
+                                    uint64_t bytes, void *const page[])
+{
+        struct file *f = context;
+        struct reading r = { .file = f, .object = o, .offset = offset, .bytes = bytes };
+
+        if (!f->reader || sys_getpid() != f->owner)
+                return QUIRE_IO_ERROR;
+        memcpy(r.page, page, (bytes >> PAGE_SHIFT) * sizeof(*page));
+        return quire_reader_add(f->reader, &r) ? QUIRE_BUSY : QUIRE_IO_ERROR;
 }
 
 /* How much of the range the file has now; what it has not is not to be written. */
@@ -202,9 +220,11 @@ static void close_file(void *context)
 }
 
 static const struct quire_pager file_pager = {
-        .fill = fill, .write = write_home, .sync = sync_file, .closed = close_file, .evicts = true,
+        .fill = fill, .ahead = read_ahead, .write = write_home, .sync = sync_file,
+        .closed = close_file, .evicts = true,
 };
-static const struct quire_pager file_reader = { .fill = fill, .closed = close_file };
+static const struct quire_pager file_reader = { .fill = fill, .ahead = read_ahead,
+                                                .closed = close_file };
 
 /* ---------------------------------------------------------------------- opening */
 
@@ -295,6 +315,8 @@ enum quire_status quire_file_open(struct quire_process *p, int fd,
                 (void)sys_munmap((uint64_t)at, PAGE);
                 return QUIRE_NO_MEMORY;
         }
+        if (quire_reader_open(p))            /* (without, nothing is read ahead) */
+                f.reader = p->reader;
         memcpy((void *)(uintptr_t)at, &f, sizeof(f));
         return open_object(p, (struct file *)(uintptr_t)at, o.flags, out);
 }

@@ -15,22 +15,21 @@
  *   child    its own userfaultfd, inline, over the same ranges; everything that
  *            is shown is write-protected, since the copies of its page-table
  *            entries forgot that some were: the core grants again what it is
- *            asked for.  Views of stores are mapped and show nothing yet; what
- *            the core takes for shown is shown again when it is touched
- *            (store.c).  A store is one memory, which parent and child share from
- *            now on like any shared mapping, without knowing what the other does to
- *            it.  The pagefiles of before are only read; its own is made with its
+ *            asked for.  Of paged objects that are shared it makes copies, while
+ *            the parent waits; what is delegated (HOSTED) parent and child go on
+ *            sharing, like any shared mapping.  The pagefiles of before are only read; its own is made with its
  *            first write.
  *
  * A linked program gets this through pthread_atfork; the agent calls it itself.
  * vfork and posix_spawn share the parent's memory and need none of it.  A child
  * that can not be made whole stops at once: it must not see zeroes.
  *
- * Locks: `forks' and the core's, both held by the forking thread from prepare to
- * parent or child.
+ * Locks: the sharer's (owner.h), `forks' and the core's, all held by the forking thread
+ * from prepare to parent or child.
  */
 #include "owner.h"
 #include "sys.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -98,18 +97,41 @@ static void look_at_children(struct quire_linux *l)
 
 /* ----------------------------------------------------------------- forking */
 
+/* For a child that has something to copy. */
+static void open_copied(struct quire_process *p)
+{
+        if (quire_stores_paged(p->l) &&
+            sys_call3(SYS_pipe2, sys_address(p->copied), O_CLOEXEC, 0))
+                quire_linux_stop(p->l, "no descriptors are left to fork with");
+}
+
+/* The child has copied what it shares with us, or is gone.  Nobody can change it
+ * meanwhile: it is hidden, and to see it takes the core's lock. */
+static void await_copied(struct quire_process *p)
+{
+        char byte;
+
+        close_end(&p->copied[1]);
+        while (p->copied[0] >= 0 && sys_read(p->copied[0], &byte, 1) == -EINTR)
+                ;
+        close_end(&p->copied[0]);
+}
+
 void quire_linux_fork_prepare(struct quire_process *p)
 {
         quire_lock_take(&p->forks);
         forget_children(p);              /* or one child after the other would keep them */
         quire_pagefile_keep(p->system, true);
         quire_system_freeze(p->system);
+        quire_stores_settle(p->l);
         open_witness(p);
+        open_copied(p);
 }
 
 void quire_linux_fork_parent(struct quire_process *p, int pid)
 {
         (void)pid;               /* a fork that failed left nobody at the pipe */
+        await_copied(p);
         close_end(&p->witness);
         quire_system_thaw(p->system);
         quire_lock_drop(&p->forks);
@@ -132,9 +154,14 @@ void quire_linux_fork_child(struct quire_process *p)
         struct quire_linux *l = p->l;
         int file;
 
+        close_end(&p->copied[0]);
+        if (!quire_stores_renew(l))
+                quire_linux_stop(l, "no memory for a forked child's copy of what was shared");
+        close_end(&p->copied[1]);
         if (!quire_linux_see_memory(l) || !quire_arena_protect(l))
                 quire_linux_stop(l, "a forked child can not watch over its memory");
         quire_threads_lost(l);
+        quire_reader_lost(p);
         quire_ring_forget(l);
         hold_witness(p);
         quire_system_forked(p->system);
@@ -157,37 +184,49 @@ static struct quire_process *forking(void)
 
 static void at_prepare(void)
 {
+        const struct sharer *s = LOAD(&quire_sharer);
         struct quire_process *p = forking();
         uint64_t all = ~(uint64_t)0, old = 0;
 
         if (!p)
                 return;
         (void)sys_sigmask(0 /* SIG_BLOCK */, &all, &old);
+        if (s)
+                s->prepare();
         quire_linux_fork_prepare(p);
+        p->sharer = s;
         p->mask = old;
 }
 
 static void at_parent(void)
 {
         struct quire_process *p = forking();
+        const struct sharer *s;
         uint64_t mask;
 
         if (!p)
                 return;
+        s = p->sharer;
         mask = p->mask;
         quire_linux_fork_parent(p, 0);
+        if (s)
+                s->parent();
         (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
 }
 
 static void at_child(void)
 {
         struct quire_process *p = forking();
+        const struct sharer *s;
         uint64_t mask;
 
         if (!p)
                 return;
+        s = p->sharer;
         mask = p->mask;
         quire_linux_fork_child(p);
+        if (s)
+                s->child();
         (void)sys_sigmask(2 /* SIG_SETMASK */, &mask, NULL);
 }
 

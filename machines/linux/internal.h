@@ -17,6 +17,7 @@
  *   lodging.c lock.c maps.c     records, the lock, obstacles
  *   host.c pagefile.c ring.c    the host: time, words, compression, transfers
  *   probe.c fork.c
+ *   message.c sealed.c lease.c grant.c name.c     other processes: sharing.h
  *
  * Locks.  L: the core's lock (host_ops.lock), which the core holds around every
  * machine call.  [L] needs it; [I] is fixed from open on; [a] is atomic.  All
@@ -159,6 +160,12 @@ struct costs {                       /* [L] see enter.c */
         uint32_t since;
 };
 
+#define STORE_RUN 32u
+struct store_run {                   /* pages of a store */
+        struct quire_store *store;
+        uint64_t first, pages;
+};
+
 struct quire_linux {
         unsigned can;                        /* [I] */
         bool inlined;                        /* [I] but for fork: faults stop in the thread */
@@ -183,6 +190,7 @@ struct quire_linux {
         struct costs costs;
         struct threads threads;
         struct quire_store *stores;          /* [L] */
+        struct store_run ready, gone;        /* [L] see store.c */
         uint32_t store_number;               /* [L] */
         bool views_lost;                     /* [L] see store.c: a child of fork */
         void *compressor;                    /* [compressing] */
@@ -225,12 +233,14 @@ long quire_uffd_copy(struct quire_linux *, uint64_t to, uint64_t from, uint64_t 
 long quire_uffd_move(struct quire_linux *, uint64_t to, uint64_t from, uint64_t pages,
                      uint64_t *done);
 long quire_uffd_protect(struct quire_linux *, uint64_t va, uint64_t pages, bool wp);
-long quire_uffd_continue(struct quire_linux *, uint64_t va, bool wp);
+long quire_uffd_continue(struct quire_linux *, uint64_t va, uint64_t pages, bool wp,
+                         uint64_t *done);
 void quire_uffd_wake(struct quire_linux *, uint64_t va);
 
 /* --- arena.c */
 enum quire_status quire_arena_open(struct quire_linux *);
 bool quire_arena_adopt(struct quire_linux *);
+bool quire_arena_renew(struct quire_linux *, const struct quire_store *);
 bool quire_arena_protect(struct quire_linux *);
 uint64_t quire_address_share(uint64_t memory);
 void quire_arena_close(struct quire_linux *);
@@ -274,10 +284,14 @@ void quire_linux_drop(struct quire_mspace *, uint64_t, uint64_t);
 /* --- store.c */
 enum quire_status quire_linux_store_open(struct quire_machine *, uint64_t, struct quire_store **);
 void quire_linux_store_close(struct quire_machine *, struct quire_store *);
+void quire_linux_frame_prepare(struct quire_machine *, struct quire_store *, uint64_t, uint64_t);
+void quire_stores_settle(struct quire_linux *);
 enum quire_status quire_view_frame(struct quire_store *, uint64_t index, quire_frame *);
 void quire_view_frame_free(struct quire_linux *, quire_frame);
 void *quire_view_window(struct quire_linux *, quire_frame);
 bool quire_view_holds(const struct quire_store *, uint64_t index, uint64_t pages);
+bool quire_stores_paged(const struct quire_linux *);
+bool quire_stores_renew(struct quire_linux *);
 void quire_stores_close(struct quire_linux *);
 unsigned quire_store_descriptors(struct quire_linux *, int *out, unsigned room);
 long quire_view_map(const struct chunk *, int flags);

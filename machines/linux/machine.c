@@ -42,6 +42,7 @@ const struct quire_machine_ops quire_linux_machine_ops = {
         .delegate_release = quire_linux_delegate_release,
         .delegate_watch = quire_linux_delegate_watch,
         .harvest = quire_linux_harvest,
+        .frame_prepare = quire_linux_frame_prepare,
 };
 
 const struct quire_host_ops quire_linux_host_ops = {

@@ -117,7 +117,7 @@ void quire_pool_staled(struct quire_linux *l, uint32_t slot)
 
         bits_set(&p->stale, slot);
         p->stales++;
-        if (p->stales > p->slack - QUIRE_RUN_MAX)
+        if (p->stales > p->slack - QUIRE_RUN_MAX - STORE_RUN)
                 trim_stale(p, p->stales / 2);
 }
 

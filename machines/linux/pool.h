@@ -12,9 +12,10 @@
  *
  * Invariants
  *   P1  A slot is empty, stale or bound to exactly one HELD frame.
- *   P2  stales <= slack - QUIRE_RUN_MAX, and no call has more than QUIRE_RUN_MAX
- *       pages in two places at a time: so pages in existence never exceed frames
- *       handed out + slack.
+ *   P2  stales <= slack - QUIRE_RUN_MAX - STORE_RUN, no call has more than
+ *       QUIRE_RUN_MAX pages in two places at a time, and stores have no more than
+ *       STORE_RUN that are nobody's: so pages in existence never exceed frames handed
+ *       out + slack.
  *   P3  empties and stales are the numbers of bits set.
  */
 #ifndef QUIRE_LINUX_POOL_H

@@ -17,15 +17,21 @@
 static _Thread_local char problem[256];
 static bool opening;                         /* [a] somebody has it open */
 struct quire_process *quire_process_current;
+const struct sharer *quire_sharer;
 
 const char *quire_process_problem(void)
 {
         return problem;
 }
 
-static enum quire_status refuse(const char *why)
+void quire_problem_say(const char *why)
 {
         (void)snprintf(problem, sizeof(problem), "%s", why);
+}
+
+static enum quire_status refuse(const char *why)
+{
+        quire_problem_say(why);
         return QUIRE_INVALID;
 }
 
@@ -132,7 +138,7 @@ enum quire_status quire_process_open_hooked(const struct quire_process_options *
                 (void)refuse("Quire is open in this process already");
                 return QUIRE_BUSY;
         }
-        only = (struct quire_process){ .witness = -1 };
+        only = (struct quire_process){ .witness = -1, .copied = { -1, -1 } };
         st = open_process(&only, o, hooks);
         if (st != QUIRE_OK) {
                 quire_process_close(&only);
@@ -152,8 +158,11 @@ enum quire_status quire_process_open(const struct quire_process_options *o,
 void quire_process_close(struct quire_process *p)
 {
         STORE(&quire_process_current, (struct quire_process *)NULL);
+        if (LOAD(&quire_sharer))
+                LOAD(&quire_sharer)->close(p);
         if (p->space)
                 quire_space_close(p->space);
+        quire_reader_close(p);               /* it may hold the last reference to an object */
         if (p->system)
                 quire_system_close(p->system);
         if (p->l)

@@ -28,6 +28,10 @@
  * (to swap), and for all of it in a child of fork, which starts with empty views.
  * quire_view_repair() shows such a page again.
  *
+ * A child of fork has copies of the stores whose frames the core keeps, since both
+ * processes would give them back at their own times; stores that are delegated stay
+ * one memory.
+ *
  * Lock: L.  Signal context: yes.
  *
  * Invariant
@@ -58,6 +62,7 @@ struct quire_store {
         uint32_t number;
         int fd;
         bool writable;           /* the window is */
+        bool paged;              /* the core asked for frames of it: nobody else's memory */
 };
 
 static struct quire_store *find_store(struct quire_linux *l, quire_frame f)
@@ -198,6 +203,10 @@ void quire_linux_store_close(struct quire_machine *m, struct quire_store *s)
 
         while (*link != s)
                 link = &(*link)->next;
+        if (l->ready.store == s)
+                l->ready = (struct store_run){ 0 };
+        if (l->gone.store == s)
+                l->gone = (struct store_run){ 0 };
         STORE(link, s->next);
         (void)sys_munmap(s->window, s->pages << PAGE_SHIFT);
         (void)sys_close(s->fd);
@@ -226,15 +235,76 @@ unsigned quire_store_descriptors(struct quire_linux *l, int *out, unsigned room)
 
 /* ------------------------------------------------------------------- frames */
 
-/* The page is made by allocating it in the file: touching the window instead
+/*
+ * Allocating and freeing pages of a file costs less for a run of them.  Two runs are
+ * kept: `ready' was allocated before it was asked for, as the core said it
+ * would be, and `gone' is to be freed.  Neither has a page that the core knows of, nor
+ * do they overlap; together they are no longer than STORE_RUN.
+ */
+
+static bool is_in(const struct store_run *r, const struct quire_store *s, uint64_t index)
+{
+        return r->store == s && index - r->first < r->pages;
+}
+
+static void free_run(struct store_run *r)
+{
+        if (r->pages)
+                (void)sys_call6(SYS_fallocate, r->store->fd,
+                                FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+                                (long)(r->first << PAGE_SHIFT), (long)(r->pages << PAGE_SHIFT), 0,
+                                0);
+        *r = (struct store_run){ 0 };
+}
+
+/* Nothing but what the core knows of is in the files. */
+void quire_stores_settle(struct quire_linux *l)
+{
+        free_run(&l->ready);
+        free_run(&l->gone);
+}
+
+/* The pages are made by allocating them in the file: touching the window instead
  * would be a SIGBUS where there is no memory. */
+static bool allocate(struct quire_linux *l, const struct quire_store *s, uint64_t index,
+                     uint64_t pages)
+{
+        if (is_in(&l->gone, s, index))
+                free_run(&l->gone);
+        return !sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE, (long)(index << PAGE_SHIFT),
+                          (long)(pages << PAGE_SHIFT), 0, 0);
+}
+
+void quire_linux_frame_prepare(struct quire_machine *m, struct quire_store *s, uint64_t index,
+                               uint64_t pages)
+{
+        struct quire_linux *l = linux_of(m);
+
+        if (pages > STORE_RUN)
+                pages = STORE_RUN;
+        if (index >= s->pages || pages > s->pages - index || is_in(&l->ready, s, index))
+                return;
+        free_run(&l->ready);
+        free_run(&l->gone);
+        if (allocate(l, s, index, pages))
+                l->ready = (struct store_run){ s, index, pages };
+}
+
 enum quire_status quire_view_frame(struct quire_store *s, uint64_t index, quire_frame *out)
 {
+        struct store_run *ready = &s->l->ready;
+
         if (index >= s->pages)
                 return QUIRE_INVALID;
-        if (sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE, (long)(index << PAGE_SHIFT),
-                      (long)PAGE, 0, 0))
+        if (is_in(ready, s, index) && index != ready->first)
+                free_run(ready);                     /* (as was not said) */
+        if (is_in(ready, s, index)) {
+                ready->first++;
+                ready->pages--;
+        } else if (!allocate(s->l, s, index, 1)) {
                 return QUIRE_NO_MEMORY;
+        }
+        s->paged = true;
         *out = STORE_FRAME | (quire_frame)s->number << NUMBER_SHIFT | index;
         return QUIRE_OK;
 }
@@ -242,10 +312,22 @@ enum quire_status quire_view_frame(struct quire_store *s, uint64_t index, quire_
 void quire_view_frame_free(struct quire_linux *l, quire_frame f)
 {
         struct quire_store *s = find_store(l, f);
+        uint64_t index = f & PAGE_BITS;
+        struct store_run *r = &l->gone;
 
-        if (s)
-                (void)sys_call6(SYS_fallocate, s->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
-                                (long)((f & PAGE_BITS) << PAGE_SHIFT), (long)PAGE, 0, 0);
+        if (!s)
+                return;
+        if (r->store == s && index == r->first + r->pages) {
+                r->pages++;
+        } else if (r->store == s && index + 1 == r->first) {
+                r->first--;
+                r->pages++;
+        } else {
+                free_run(r);
+                *r = (struct store_run){ s, index, 1 };
+        }
+        if (r->pages + l->ready.pages >= STORE_RUN)
+                free_run(r);
 }
 
 void *quire_view_window(struct quire_linux *l, quire_frame f)
@@ -253,6 +335,55 @@ void *quire_view_window(struct quire_linux *l, quire_frame f)
         struct quire_store *s = find_store(l, f);
 
         return s ? (void *)(uintptr_t)(s->window + ((f & PAGE_BITS) << PAGE_SHIFT)) : NULL;
+}
+
+/* ------------------------------------------------------------ a child of fork */
+
+bool quire_stores_paged(const struct quire_linux *l)
+{
+        const struct quire_store *s = l->stores;
+
+        while (s && !s->paged)
+                s = s->next;
+        return s;
+}
+
+/* What the file has, into another one, which has nothing.  False: no room. */
+static bool copy_file(const struct quire_store *from, int to)
+{
+        long at = 0, end;
+
+        while ((at = sys_call3(SYS_lseek, from->fd, at, SEEK_DATA)) >= 0) {
+                end = sys_call3(SYS_lseek, from->fd, at, SEEK_HOLE);
+                while (at < end) {
+                        long n = sys_call6(SYS_pwrite64, to, (long)from->window + at, end - at,
+                                           at, 0, 0);
+                        if (n <= 0)
+                                return false;
+                        at += n;
+                }
+        }
+        return at == -ENXIO;
+}
+
+/* Each process's core keeps its stores' frames, and gives them back as it likes: in a
+ * child, files of its own with what was in them.  => nothing is shown of them, and the
+ * parent waits.  False: no memory. */
+bool quire_stores_renew(struct quire_linux *l)
+{
+        for (struct quire_store *s = l->stores; s; s = s->next) {
+                struct quire_store old = *s;
+
+                if (!s->paged)
+                        continue;
+                s->fd = new_file(l, s->pages);
+                if (s->fd < 0 || !map_window(s) || !copy_file(&old, s->fd) ||
+                    !quire_arena_renew(l, s))
+                        return false;
+                (void)sys_munmap(old.window, old.pages << PAGE_SHIFT);
+                (void)sys_close(old.fd);
+        }
+        return true;
 }
 
 /* -------------------------------------------------------------------- views */
@@ -311,26 +442,21 @@ long quire_view_watch(struct quire_linux *l, const struct chunk *c)
         return quire_uffd_register(l->uffd, c->first, c->pages << PAGE_SHIFT, modes);
 }
 
-static long show_page(struct quire_linux *l, const struct chunk *view, uint64_t va, bool writable)
+static bool is_protected(const struct quire_linux *l, const struct chunk *view, bool writable)
 {
-        bool wp = l->can & CAN_WP && (!writable || view->copies);
-
-        return quire_uffd_continue(l, va, wp);
+        return l->can & CAN_WP && (!writable || view->copies);
 }
 
 /* The file's own pages.  0, or nothing changed. */
 long quire_view_enter(struct quire_linux *l, const struct chunk *view, uint64_t va,
                       uint64_t pages, bool writable)
 {
-        for (uint64_t i = 0; i < pages; i++) {
-                long failed = show_page(l, view, va + (i << PAGE_SHIFT), writable);
-                if (failed) {
-                        if (i)
-                                quire_view_hide(l, va, i);
-                        return failed;
-                }
-        }
-        return 0;
+        uint64_t done;
+        long failed = quire_uffd_continue(l, va, pages, is_protected(l, view, writable), &done);
+
+        if (failed && done)
+                quire_view_hide(l, va, done);
+        return failed;
 }
 
 /* Drop the translations, and the marks that they leave. */
@@ -407,8 +533,9 @@ void quire_view_protect(struct quire_linux *l, const struct chunk *view, uint64_
 void quire_view_repair(struct quire_linux *l, const struct chunk *view, uint64_t va,
                        bool writable)
 {
-        uint64_t entry;
+        uint64_t entry, done;
 
         if (read_map(l, va, 1, &entry) && !(entry & MAP_PRESENT))
-                (void)show_page(l, view, va, writable);
+                (void)quire_uffd_continue(l, va & ~(PAGE - 1), 1, is_protected(l, view, writable),
+                                          &done);
 }

@@ -189,7 +189,8 @@ static uint64_t times_run(int tid)
  *
  * A thread that a signal called away from its fault is not stopped any more, and
  * what was judged may not be what it does next: it is let run, and faults anew
- * if it comes back.  An alarm that sounds only once is kept for it all the same.
+ * if it comes back.  An alarm that sounds only once is kept for it all the same,
+ * and sounds wherever its program touches the page.
  */
 static bool raise_bar(struct quire_linux *l, const struct ticket *t, struct bar b)
 {
@@ -197,7 +198,7 @@ static bool raise_bar(struct quire_linux *l, const struct ticket *t, struct bar 
 
         if (b.at.where == AT_NOTHING && b.out.reason != QUIRE_WHY_GUARD)
                 return false;
-        if (b.at.where == AT_NOTHING)
+        if (b.at.where != AT_CALL && b.out.reason == QUIRE_WHY_GUARD)
                 b.at.where = AT_ANY;
         if (h->bars == BARS)
                 remove_bar(l, 0);
@@ -317,7 +318,7 @@ static bool denied_for_good(struct quire_linux *l, const struct ticket *t, uint6
                 return true;
         if (b->at.where == AT_NOTHING || judge(l, &again) != QUIRE_DENY)
                 return false;
-        quire_denied_describe(t->va, &b->out);
+        *b = plan_bar(t);
         return b->out.reason == QUIRE_WHY_GUARD || times_run(t->tid) == ran;
 }
 

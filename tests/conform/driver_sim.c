@@ -4,17 +4,22 @@
 #include "sim.h"
 #include "simulated.h"
 
+/* A device's memory lies where the x86-64 machine has its devices, from the second page. */
+enum { DEVICES_END = 2 << 20 };
+
 static void *open_machine(const struct drive_options *o, struct quire_sim_host *host)
 {
+        const uint64_t page = (uint64_t)1 << (o->page_shift ? o->page_shift : 12);
+        const struct quire_range devices = { page, DEVICES_END / page - 1 };
         const struct quire_sim_options options = {
                 .host = host,
                 .page_shift = o->page_shift,
                 .no_plain = o->no_plain,
                 .no_harvest = o->no_harvest,
                 .no_share = o->no_share,
-                .physical = o->physical,
                 .no_write_protect = o->no_write_protect,
                 .spurious_percent = o->spurious_percent,
+                .physical = o->physical.pages ? o->physical : devices,
         };
 
         return quire_sim_open(&options);

@@ -25,7 +25,7 @@ from under import Tests, clean_environment  # noqa: E402
 
 WARNINGS = ['-Wall', '-Wextra', '-Wconversion', '-Werror', '-Wno-unused-variable', '-Wno-unused-function',
             '-Wno-unused-but-set-variable', '-O1']
-HEADERS = '#include <quire/process.h>\n#include <stdio.h>\n#include <stdlib.h>\n'
+HEADERS = '#include <quire/share.h>\n#include <stdio.h>\n#include <stdlib.h>\n'
 PRELUDE = """
 void fragment_%d(struct quire_process *process, struct quire_system *system, struct quire_space *space,
                  uint64_t va, uint64_t bytes, uint64_t page, enum quire_status status);
@@ -54,7 +54,10 @@ class Page:
     def __init__(self, tests, root, build, compiler, path, folder):
         self.tests, self.root, self.build, self.compiler = tests, root, build, compiler
         self.path, self.name, self.folder = path, os.path.basename(path), folder
-        self.known = HEADERS
+        self.face = self.name[:-len('.md')]            # a page may be that of a face
+        if not os.path.exists(os.path.join(root, 'include', f'{self.face}.h')):
+            self.face = None
+        self.known = HEADERS + (f'#include <{self.face}.h>\n' if self.face else '')
 
     def compile(self, line, source, *more):
         path = os.path.join(self.folder, 'fragment.c')
@@ -70,6 +73,9 @@ class Page:
         """Linked as the page says: with libquire.a where it wants the simulator, else with libquire.so."""
         program = os.path.join(self.folder, 'fragment')
         libraries = [os.path.join(self.build, 'libquire.so'), f'-Wl,-rpath,{self.build}']
+        if self.face:
+            folder = os.path.join(self.build, 'faces', self.face)
+            libraries = [os.path.join(folder, f'libquire-{self.face}.so'), f'-Wl,-rpath,{folder}', *libraries]
         if '<sim.h>' in text:
             libraries = [*sorted(glob.glob(os.path.join(self.root, 'machines', 'sim', '*.c'))), '-D_GNU_SOURCE',
                          '-Wno-sign-conversion', os.path.join(self.build, 'libquire.a'), '-llz4', '-luring',

@@ -43,7 +43,7 @@ class Pages:
 
     def check_names(self):
         """Every quire_..., QUIRE_... and struct member in code marks is somewhere in a header."""
-        headers = sources(self.root, 'include/quire/*.h', 'machines/sim/*.h', 'tests/conform/*.h')
+        headers = sources(self.root, 'include/*.h', 'include/quire/*.h', 'machines/sim/*.h', 'tests/conform/*.h')
         known = set(re.findall(r'\w+', headers)) | {'QUIRE_DISABLE', 'QUIRE_SEED'}
         for name, text in self.text.items():
             spoken = set(re.findall(r'\b(?:quire_|QUIRE_)\w+', text))

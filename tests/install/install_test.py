@@ -17,7 +17,8 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'programs'))
 from under import Tests, clean_environment  # noqa: E402
 
-HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h']
+HEADERS = ['types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h', 'share.h']
+FACES = ['mobius', 'brew']         # each has include/x.h, libquire-x, quire-x.pc, and a program in docs/x.md
 
 
 class Place:
@@ -35,29 +36,32 @@ class Place:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True,
                               stdin=None if 'input' in more else subprocess.DEVNULL, **more)
 
-    def flags(self, *options):
-        return self.run('pkg-config', *options, 'quire').stdout.split()
+    def flags(self, *options, package='quire'):
+        return self.run('pkg-config', *options, package).stdout.split()
 
 
-def example_of(root):
-    """The C program of README.md."""
-    with open(os.path.join(root, 'README.md'), encoding='utf-8') as file:
+def example_of(root, page='README.md'):
+    """The first C program of the page."""
+    with open(os.path.join(root, page), encoding='utf-8') as file:
         return re.search(r'^```c\n(.*?)^```', file.read(), re.S | re.M).group(1)
 
 
 def check_files(tests, place):
     for name in ['lib/libquire.so', 'lib/libquire.so.0', 'lib/libquire.a', 'lib/pkgconfig/quire.pc',
-                 'bin/quire', 'share/man/man1/quire.1'] + [f'include/quire/{name}' for name in HEADERS]:
+                 'bin/quire', 'share/man/man1/quire.1'] + [f'include/quire/{name}' for name in HEADERS] + [
+                     name for face in FACES for name in (
+                         f'include/{face}.h', f'lib/libquire-{face}.so', f'lib/libquire-{face}.a',
+                         f'lib/pkgconfig/quire-{face}.pc')]:
         tests.check(os.path.exists(place.path(name)), f'install_{name}')
 
 
 def check_headers(tests, place):
     languages = ['c'] + (['c++'] if shutil.which('g++') else [])
     for language in languages:
-        for header in HEADERS:
+        for header in [f'quire/{name}' for name in HEADERS] + [f'{face}.h' for face in FACES]:
             done = place.run('gcc', '-x', language, '-Wall', '-Wextra', '-Werror', '-fsyntax-only',
-                             *place.flags('--cflags'), '-', input=f'#include <quire/{header}>\n')
-            tests.check(done.returncode == 0, f'install_{header}_alone_in_{language}', done.stderr[:300])
+                             *place.flags('--cflags'), '-', input=f'#include <{header}>\n')
+            tests.check(done.returncode == 0, f'install_{os.path.basename(header)}_alone_in_{language}', done.stderr[:300])
 
 
 def check_library(tests, place, root):
@@ -71,6 +75,26 @@ def check_library(tests, place, root):
             ran = place.run(place.path(name))
             tests.check((ran.returncode, ran.stdout) == (0, f'{512 << 20}\n'),
                         f'install_readme_example_runs_{name}', f'{ran.returncode} {ran.stdout[:200]}')
+
+
+def check_face(tests, place, root, face):
+    package = f'quire-{face}'
+    for name in [f'lib/lib{package}.so', f'lib/lib{package}.a', f'lib/pkgconfig/{package}.pc', f'include/{face}.h']:
+        tests.check(os.path.exists(place.path(name)), f'install_{name}')
+    with open(place.path(f'{face}.c'), 'w', encoding='utf-8') as file:
+        file.write(example_of(root, f'docs/{face}.md'))
+    static = [re.sub(r'^-l(quire\S*)$', r'-l:lib\1.a', flag)
+              for flag in place.flags('--static', '--libs', package=package)]
+    for name, flags in [('shared', place.flags('--libs', package=package)), ('static', static)]:
+        made = place.run('gcc', '-Wall', '-o', place.path(name), place.path(f'{face}.c'),
+                         *place.flags('--cflags', package=package), *flags)
+        if tests.check(made.returncode == 0, f'install_{face}_example_builds_{name}', made.stderr[:500]):
+            ran = place.run(place.path(name))
+            tests.check(ran.returncode == 0, f'install_{face}_example_runs_{name}', ran.stderr[:200])
+    for language in ['c'] + (['c++'] if shutil.which('g++') else []):
+        done = place.run('gcc', '-x', language, '-Wall', '-Wextra', '-Werror', '-fsyntax-only',
+                         *place.flags('--cflags', package=package), '-', input=f'#include <{face}.h>\n')
+        tests.check(done.returncode == 0, f'install_{face}.h_alone_in_{language}', done.stderr[:300])
 
 
 def check_command(tests, place):
@@ -93,6 +117,8 @@ def main():
             check_headers(tests, place)
             check_library(tests, place, root)
             check_command(tests, place)
+            for face in FACES:
+                check_face(tests, place, root, face)
     tests.end()
 
 

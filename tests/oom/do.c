@@ -29,7 +29,7 @@ bool do_reserve(struct run *r, unsigned space, uint64_t pages, unsigned flags,
 
                 if (!finished(r, st))
                         continue;
-                run_must_be(r, st, model_reserve(m, &q, &expected));
+                run_must_be(r, st, model_reserve(m, &q, NULL, &expected));
                 if (*va != expected)
                         run_fails(r, "placed at %#lx, not at %#lx", (unsigned long)*va,
                                   (unsigned long)expected);

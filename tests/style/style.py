@@ -29,7 +29,7 @@ FUNCTION_MOST, FILE_MOST, COLUMNS, DENSITY = 100, 800, 100, 5.0
 ASSERTION = r'must\w*'
 SANITIZER = re.compile(r'^(__(asan|ubsan|tsan|sanitizer|sancov|stack_chk)_|_GLOBAL_OFFSET_TABLE_)')
 CORE_NEEDS = {'memcpy', 'memmove', 'memset', 'memcmp'}
-EDGES = {'types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h'}
+EDGES = {'types.h', 'machine.h', 'host.h', 'quire.h', 'process.h', 'file.h', 'share.h'}
 
 # Words that belong to a workplace and not into a project (spelled so as not to find themselves).
 FOREIGN_WORDS = [r'/wo' r'rk/', r'\bses' r'sions?\b']
@@ -127,8 +127,9 @@ def check_includes(source):
             if name.startswith('core/') or base == 'core.h' or not (inside or '/' not in name):
                 bad = 'machines include the edges and themselves'
         elif part[0] == 'faces' and quoted:
-            if name.startswith('quire/') and base not in ('quire.h', 'types.h'):
-                bad = 'faces include quire.h and types.h'
+            edges = {'quire.h', 'types.h'} | ({'process.h', 'share.h'} if part[-1] == 'linux.c' else set())
+            if name.startswith('quire/') and base not in edges:
+                bad = 'faces include quire.h and types.h, and in linux.c process.h and share.h'
         if bad:
             yield f'{source.path}:{number}: {name}: {bad}'
 
@@ -240,19 +241,32 @@ def object_files(build):
                 yield os.path.relpath(os.path.join(folder, name), build)
 
 
+def face_headers(root, face):
+    """The headers of a face, whose names are foreign."""
+    include = os.path.join(root, 'include')
+    found = [os.path.join(include, f'{face}.h')]
+    folder = os.path.join(include, face)
+    if os.path.isdir(folder):
+        found += [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+    return [path for path in found if os.path.isfile(path)]
+
+
 def faults_of_build(root, build):
     excepted = {'main', 'LLVMFuzzerTestOneInput', 'LLVMFuzzerInitialize', 'LLVMFuzzerCustomMutator'}
     agent = excepted | c_library_names()
+    sys.path.insert(0, os.path.join(root, 'scripts'))
+    import exports
     for path in object_files(build):
-        yield from check_symbols(path, symbols_of(os.path.join(build, path)),
-                                 agent if path.startswith('run/') else excepted)
+        part = path.split('/')
+        allowed = agent if part[0] == 'run' else excepted
+        if part[0] == 'faces':
+            allowed = excepted | set(exports.names(face_headers(root, part[1]), exports.ANY_NAME))
+        yield from check_symbols(path, symbols_of(os.path.join(build, path)), allowed)
     core = os.path.join(build, 'core', 'libquire_core.a')
     if os.path.exists(core):
         yield from check_core_needs(symbols_of(core))
     shared = os.path.join(build, 'libquire.so')
     if os.path.exists(shared):
-        sys.path.insert(0, os.path.join(root, 'scripts'))
-        import exports
         headers = [os.path.join(root, 'include', 'quire', name) for name in sorted(EDGES)]
         exported = {name for name, letter in symbols_of(shared, '-D', '--defined-only')
                     if letter != 'A'}

@@ -463,7 +463,7 @@ static enum quire_verdict commit_meanwhile(void *heard, struct quire_space *s, u
 {
         (void)access;
         (void)why;
-        ++*(unsigned *)heard;
+        __atomic_add_fetch((unsigned *)heard, 1, __ATOMIC_RELAXED);
         return quire_region_commit(s, va & ~(PG - 1), PG, QUIRE_R | QUIRE_W) ? QUIRE_RESUME
                                                                              : QUIRE_DENY;
 }
@@ -478,7 +478,7 @@ static void touch_what_is_committed_meanwhile(void *argument)
         (void)argument;
         quire_space_on_denied(quire_process_space(p), commit_meanwhile, &heard);
         *word_at(va, 0, 0) = 7;
-        if (*word_at(va, 0, 0) != 7 || heard != 1)
+        if (*word_at(va, 0, 0) != 7 || __atomic_load_n(&heard, __ATOMIC_RELAXED) != 1)
                 _exit(1);
 }
 

@@ -18,9 +18,8 @@
 #define M (&quire_linux_machine_ops)
 #define PG ((uint64_t)4096)
 
-/* What the core would know of the pages of one range. */
+/* What the core would know of the pages of one range; guarded by its lock. */
 static struct core {
-        struct quire_linux *l;
         struct quire_mspace *s;
         uint64_t va;
         unsigned pages, access;
@@ -29,16 +28,13 @@ static struct core {
         volatile unsigned faults;    /* they come between any two accesses */
 } core;
 
-enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket)
+static enum quire_status resolve(uint64_t va, unsigned access)
 {
         uint64_t page = (va - core.va) / PG;
         enum quire_status st = QUIRE_OK;
 
-        (void)owner;
-        (void)ticket;
         if (va < core.va || page >= core.pages || !(core.access & access))
-                return QUIRE_DENY;
-        quire_linux_lock(quire_linux_host(core.l));
+                return QUIRE_DENIED;
         if (++core.faults > 1000)
                 _exit(99);
         if (core.shown[page])
@@ -46,7 +42,18 @@ enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64
         else
                 st = M->enter(core.s, core.va + page * PG, 1, &core.frame[page], core.access);
         core.shown[page] = true;
-        quire_linux_unlock(quire_linux_host(core.l));
+        return st;
+}
+
+enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket)
+{
+        struct quire_host *h = owner;
+        enum quire_status st;
+
+        (void)ticket;
+        quire_linux_lock(h);
+        st = resolve(va, access);
+        quire_linux_unlock(h);
         return st == QUIRE_OK ? QUIRE_RESUME : QUIRE_DENY;
 }
 
@@ -77,15 +84,15 @@ static struct rig open_rig(enum quire_faults faults)
         struct rig r = { NULL, NULL, NULL, NULL, 0, 0 };
         char problem[256];
 
-        core = (struct core){ NULL, NULL, 0, 0, 0, { 0 }, { false }, 0 };
         REQUIRE(!quire_linux_open(&setup, &r.l, problem));
         r.m = quire_linux_machine(r.l);
-        REQUIRE(!M->space_open(r.m, &core, &r.s));
+        REQUIRE(!M->space_open(r.m, quire_linux_host(r.l), &r.s));
+        quire_linux_lock(quire_linux_host(r.l));
+        core = (struct core){ r.s, 0, 0, 0, { 0 }, { false }, 0 };
         REQUIRE(!M->store_open(r.m, 16, &r.store));
         r.arena = M->abilities(r.m)->paged.first;
         r.plain = M->abilities(r.m)->plain.first;
-        core.l = r.l;
-        core.s = r.s;
+        quire_linux_unlock(quire_linux_host(r.l));
         return r;
 }
 
@@ -230,6 +237,7 @@ static void test_L_a_view_that_copies_takes_private_frames(void)
 /* A view of the store at `va', all of it shown. */
 static void show_view(struct rig *r, uint64_t va, bool copies)
 {
+        quire_linux_lock(quire_linux_host(r->l));
         core.va = va;
         core.pages = 16;
         core.access = copies ? QUIRE_R : QUIRE_R | QUIRE_W;
@@ -239,6 +247,7 @@ static void show_view(struct rig *r, uint64_t va, bool copies)
                 core.shown[i] = true;
         }
         REQUIRE(!M->enter(r->s, va, 16, core.frame, core.access));
+        quire_linux_unlock(quire_linux_host(r->l));
 }
 
 /* The kernel takes pages out of a mapping by itself: the fault brings them back. */
@@ -251,9 +260,11 @@ static void lost_pages(enum quire_faults faults)
                 REQUIRE(!madvise((void *)(uintptr_t)(r.arena + 3 * PG), 5 * PG, MADV_DONTNEED));
                 for (unsigned i = 0; i < 16; i++)
                         CHECK_EQ(*word_at(r.arena, i), 70 + i);
+                quire_linux_lock(quire_linux_host(r.l));
                 CHECK_EQ(core.faults, 5);
                 REQUIRE(!M->take(r.s, r.arena, 16, core.frame));
                 M->release(r.s, r.arena, 16);
+                quire_linux_unlock(quire_linux_host(r.l));
                 close_rig(&r);
         }
 }
