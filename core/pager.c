@@ -462,6 +462,22 @@ static bool next_owed(const struct quire_object *o, uint64_t first, uint64_t end
         return p && p->index < end;
 }
 
+/* Drops and retakes the lock.  False: all are stuck, with pages that no pagefile takes. */
+static bool wait_for_buffer(struct quire_system *sys)
+{
+        bool any = false;
+
+        must_hold(sys);
+        quire_store_flush(sys);
+        if (quire_store_settle(sys, true))
+                return true;
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                any |= sys->buffers[i].state != QUIRE_BUF_STUCK;
+        if (any)
+                quire_wait_settled(sys);
+        return any;
+}
+
 /* Write what is owed in the range, and wait for it.  => the caller holds the object */
 static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end)
 {
@@ -472,14 +488,10 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         while (next_owed(o, at, end, &at)) {
                 enum quire_status did = write_page(o, at);
 
-                if (did == QUIRE_BUSY) {
-                        quire_store_flush(sys);
-                        if (!quire_store_settle(sys, true))
-                                quire_wait_settled(sys);
+                if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                }
                 if (did != QUIRE_OK)
-                        st = did;
+                        st = QUIRE_IO_ERROR;
                 at++;
         }
         while (quire_store_owes(sys, o)) {
