@@ -465,6 +465,9 @@ static bool move_page(struct quire_page *p, struct quire_object *to)
         quire_page_hide_for_good(sys, &p, 1);
         if (p->where == QUIRE_AT_FRAME)
                 quire_count_resident(p, -1);
+        if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
+            p->slot.kind == QUIRE_SLOT_NONE)
+                p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
         quire_radix_remove(sys, &from->pages, p->index);
         p->object = to;
         p->flags = (uint8_t)((p->flags & ~QUIRE_PAGE_IS_WRITTEN) |

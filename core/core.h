@@ -634,6 +634,7 @@ struct quire_system {
         unsigned going;                         /* [s] buffers FULL or GOING */
         uint64_t objects;                       /* [s] opened so far */
         uint64_t asks;                          /* [s] of pagers, so far */
+        uint64_t refused;                       /* [s] records that the host had no memory for */
         uint64_t settled;                       /* [s] transfers that were handed back so far */
         uint64_t headroom;                      /* [I] frames that only the tier may take */
         unsigned file_failures[QUIRE_FILES];    /* [s] failed writes in a row */

@@ -27,6 +27,7 @@
 #include "core.h"
 
 #define MOST_AHEAD 32u
+#define MOST_REFUSALS 3u
 #define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
 
 /* One access on its way. */
@@ -50,6 +51,8 @@ struct walk {
         uint64_t brought;                  /* pages, with those ahead */
         uint64_t shown;                    /* likewise */
         enum quire_reason why;             /* of STEP_DENY */
+        uint64_t refused;                  /* records that there was no memory for, up to now */
+        unsigned refusals;                 /* steps that this made room for, in vain */
 };
 
 enum step { STEP_AGAIN, STEP_DONE, STEP_DENY, STEP_PEND };
@@ -126,12 +129,24 @@ static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, 
         return n;
 }
 
-/* No frame: reclaim, which may drop the lock and free the record. */
+/* Evicting makes records free, too, but not for ever: a page that comes back each time and
+ * can not be shown would go in circles. */
+static bool wants_records(struct walk *w)
+{
+        if (w->system->refused == w->refused)
+                return false;
+        w->refused = w->system->refused;
+        return ++w->refusals > MOST_REFUSALS;
+}
+
+/* No frame, or no record: reclaim, which may drop the lock and free the record. */
 static enum step make_room(struct walk *w)
 {
         must_hold(w->system);
         w->page = NULL;
         w->why = QUIRE_WHY_NO_MEMORY;
+        if (wants_records(w))
+                return STEP_DENY;
         return quire_reclaim(w->system) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
 }
 
@@ -142,6 +157,8 @@ static enum step make_room_to_copy(struct walk *w)
         w->page = NULL;
         w->alone = true;                     /* neighbours must not take the frames */
         w->why = QUIRE_WHY_NO_MEMORY;
+        if (wants_records(w))
+                return STEP_DENY;
         return quire_reclaim_frames(w->system, 2) == QUIRE_OK ? STEP_AGAIN : STEP_DENY;
 }
 
@@ -677,7 +694,8 @@ struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigne
 {
         struct walk w = { .system = s->system, .space = s, .va = page, .ticket = ticket,
                           .access = access & QUIRE_ATTR_ACCESS, .own = access & QUIRE_OWN,
-                          .kernel = access & QUIRE_KERNEL || !ticket || ticket == QUIRE_NO_ALARM };
+                          .kernel = access & QUIRE_KERNEL || !ticket || ticket == QUIRE_NO_ALARM,
+                          .refused = s->system->refused };
 
         for (;;) {
                 enum quire_reason why = judge(&w);

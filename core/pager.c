@@ -497,10 +497,8 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
 
                 if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                if (did == QUIRE_BUSY)
-                        did = QUIRE_IO_ERROR;
                 if (did != QUIRE_OK)
-                        st = did;
+                        st = QUIRE_IO_ERROR;
                 at++;
         }
         while (quire_store_owes(sys, o)) {

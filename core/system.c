@@ -16,9 +16,13 @@ _Noreturn void quire_stop(struct quire_system *sys, const char *what, const char
 
 void *quire_alloc(struct quire_system *sys, size_t bytes)
 {
+        void *p;
+
         must_hold(sys);
         must(sys, bytes > 0);
-        return sys->hops->alloc(sys->host, bytes);
+        p = sys->hops->alloc(sys->host, bytes);
+        sys->refused += !p;
+        return p;
 }
 
 void quire_free(struct quire_system *sys, void *p, size_t bytes)

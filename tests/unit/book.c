@@ -68,7 +68,7 @@ struct quire_grant *open_book(struct book *b, const struct quire_pager *pager, u
 enum quire_status supply(struct quire_grant *g, const struct book *b, uint64_t first,
                          uint64_t pages, uint64_t *taken)
 {
-        uint8_t contents[BOOK_PAGES * 4096];
+        static uint8_t contents[BOOK_PAGES * 4096];      /* stacks of handlers are small */
 
         for (uint64_t i = 0; i < pages; i++)
                 memset(contents + i * PAGE, b->page[first + i], PAGE);
