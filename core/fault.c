@@ -664,7 +664,7 @@ static void look_ahead(struct walk *w, uint64_t next)
         if (to <= from || (to < end && to - from < quire_min(MOST_AHEAD, s->depth)))
                 return;
         s->asked = to;
-        quire_pager_ask_ahead(o, from, to - from);
+        (void)quire_pager_ask_ahead(o, from, to - from, QUIRE_AHEAD_RECLAIM);
 }
 
 static void count_done(struct walk *w, uint64_t there)
