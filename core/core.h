@@ -221,6 +221,8 @@ struct quire_object {
         void *context;                 /* [I] the pager's */
         uint64_t physical;             /* [I] first address of a PHYSICAL one */
         uint64_t failures;             /* [s] transfers home that failed */
+        struct quire_range *noted;     /* [s] runs that the pager was asked for; or null */
+        uint64_t notes, notes_room;    /* [s] how many, of how many at most */
         struct quire_object *parent;   /* [s] where contents are that are not here */
         struct quire_object *child;    /* [s] the first whose parent this is */
         struct quire_object *sibling;  /* [s] the next that has the same parent */
@@ -308,11 +310,17 @@ void quire_frame_put(struct quire_system *, quire_frame);
 /* pager.c: contents from user code, and back to it */
 enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned *count,
                                   unsigned access);
-void quire_pager_ask_ahead(struct quire_object *, uint64_t index, uint64_t count);
+/* What it does where no frame is free, and how far it came. */
+enum quire_ahead { QUIRE_AHEAD_FREE, QUIRE_AHEAD_RECLAIM };
+uint64_t quire_pager_ask_ahead(struct quire_object *, uint64_t index, uint64_t count,
+                               enum quire_ahead);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_object_flush_last(struct quire_object *);
 void quire_pager_abandoned(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
+
+/* record.c: which pages were asked for, and asking for them again */
+void quire_record_note(struct quire_object *, uint64_t index, uint64_t count);
 
 /* grant.c */
 struct quire_grant {

@@ -28,6 +28,7 @@
 
 #define MOST_AHEAD 32u
 #define MOST_REFUSALS 3u
+#define MOST_AROUND 16u          /* pages that others see, shown with one fault */
 #define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
 
 /* One access on its way. */
@@ -487,7 +488,19 @@ static bool make_writable(struct walk *w)
         return true;
 }
 
-/* The page and those brought in with it that can be shown alike. */
+/* Is it to be shown with the page before it: brought in with that, or, in reach of one
+ * fault, seen elsewhere and not yet here? */
+static bool goes_along(const struct walk *w, const struct quire_page *p, unsigned n)
+{
+        if (!p || p->queue == QUIRE_Q_COOL)
+                return false;
+        if (!quire_page_seen(p))
+                return p->flags & QUIRE_PAGE_IS_AHEAD;
+        return n < MOST_AROUND && w->access != QUIRE_W &&
+               !quire_page_shown_at(p, w->space, w->va + n);
+}
+
+/* The page and those after it that can be shown alike. */
 static unsigned showable(struct walk *w, unsigned access, struct quire_page **out)
 {
         uint64_t rest = w->piece.first + w->piece.count - w->index;
@@ -499,8 +512,7 @@ static unsigned showable(struct walk *w, unsigned access, struct quire_page **ou
         for (; n < rest && n < QUIRE_RUN_MAX; n++) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_FRAME);
 
-                if (!p || quire_page_seen(p) || !(p->flags & QUIRE_PAGE_IS_AHEAD) ||
-                    p->queue == QUIRE_Q_COOL)
+                if (!goes_along(w, p, n))
                         break;
                 if (!own && quire_source_of(w->region->object, w->index + n).page != p)
                         break;
@@ -679,7 +691,7 @@ static void look_ahead(struct walk *w, uint64_t next)
         if (to <= from || (to < end && to - from < quire_min(MOST_AHEAD, s->depth)))
                 return;
         s->asked = to;
-        quire_pager_ask_ahead(o, from, to - from);
+        (void)quire_pager_ask_ahead(o, from, to - from, QUIRE_AHEAD_RECLAIM);
 }
 
 static void count_done(struct walk *w, uint64_t there)

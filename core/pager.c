@@ -139,6 +139,7 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
                 return QUIRE_NO_MEMORY;
         asked = sys->asks;
         pages[0]->slot.bytes = WANTED;
+        quire_record_note(o, index, n);
         o->refs += n + 1;
         be_late(sys, pages, n);
         quire_unlock(sys);
@@ -170,11 +171,11 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
 
 /* Frames for pages that may be wanted soon; gives up rather than wait. */
 static unsigned begin_ahead(struct quire_object *o, uint64_t index, unsigned count,
-                            struct quire_page **pages, void **window)
+                            struct quire_page **pages, void **window, enum quire_ahead how)
 {
         unsigned n = begin_coming(o, index, count, pages, window);
 
-        if (n || quire_page_has(quire_radix_find(&o->pages, index)) ||
+        if (n || how == QUIRE_AHEAD_FREE || quire_page_has(quire_radix_find(&o->pages, index)) ||
             quire_reclaim(o->system) != QUIRE_OK)
                 return n;
         return begin_coming(o, index, count, pages, window);
@@ -190,8 +191,9 @@ static void lend(struct quire_object *o, struct quire_page **pages, unsigned n)
 }
 
 /* Have the pager read so many pages from the index on, as far as frames can be had and
- * nobody has them (drops and retakes the lock). */
-void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t count)
+ * nobody has them (drops and retakes the lock); returns where that ends. */
+uint64_t quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t count,
+                               enum quire_ahead how)
 {
         struct quire_system *sys = o->system;
         unsigned most = o->pager->most ? quire_min(o->pager->most, QUIRE_IO_MAX) : QUIRE_IO_MAX;
@@ -204,7 +206,7 @@ void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t coun
         o->refs++;
         while (index < end && !o->dead && !sys->freezing) {
                 unsigned want = (unsigned)quire_min(end - index, most);
-                unsigned n = begin_ahead(o, index, want, pages, window);
+                unsigned n = begin_ahead(o, index, want, pages, window, how);
                 uint64_t at = index << sys->shift, bytes = (uint64_t)n << sys->shift;
 
                 if (!n && !quire_page_has(quire_radix_find(&o->pages, index)))
@@ -212,15 +214,18 @@ void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t coun
                 index += n ? n : 1;
                 if (!n)
                         continue;
+                quire_record_note(o, index - n, n);
                 lend(o, pages, n);
                 quire_unlock(sys);
                 if (o->pager->ahead(o->context, o, at, bytes, window) != QUIRE_BUSY) {
                         quire_pager_filled(o, at, bytes, QUIRE_IO_ERROR);
-                        index = end;
+                        index -= n;
+                        end = index;
                 }
                 quire_lock(sys);
         }
         quire_object_drop(o);
+        return index;
 }
 
 void quire_pager_filled(struct quire_object *o, uint64_t offset, uint64_t bytes,

@@ -377,6 +377,23 @@ QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint6
                                                      uint64_t bytes, bool reset,
                                                      struct quire_range *out, uint64_t *count);
 
+/*
+ * The fault set: note from now on which pages of a CALLBACK object its pager is asked for, in
+ * this order, as runs: at most `room' of them, and no more are noted then.  The runs
+ * are the caller's memory, not paged, until it stops noting with room 0 (which makes
+ * their .first bytes); *count: how many there are by then, or so far.  BUSY: somebody
+ * else is noting.
+ */
+QUIRE_CHECKED enum quire_status quire_object_record(struct quire_grant *,
+                                                    struct quire_range *runs, uint64_t room,
+                                                    uint64_t *count);
+/* Bring pages of a CALLBACK object in before they are touched, as far as frames are free:
+ * nothing is evicted.  They are shown when they are touched.  BUSY: a good many
+ * are being read already, *did (bytes from offset on) says how far it came; NO_MEMORY: no
+ * frames are left; IO_ERROR: its pager fails (without `ahead', this waits for it). */
+QUIRE_CHECKED enum quire_status quire_object_prefetch(struct quire_grant *, uint64_t offset,
+                                                      uint64_t bytes, uint64_t *did);
+
 /* Pages of a CALLBACK object: those that somebody waits for arrive and he goes on;
  * those that nobody asked for are taken as far as frames are free; those that
  * have contents keep them.  *taken (may be null): bytes of pages that took theirs. */

@@ -132,6 +132,27 @@ def fanout(example):
     example.check(text.endswith('wrong     0\n'), 'nobody_sees_the_others', text)
 
 
+def archive(example):
+    made = example.find(r'^made (\d+) KiB of (\d+) KiB$', example.run('make', 'packed', 16), 'is_made')
+    example.check(made and made[1] == 16 * 1024 and made[0] < made[1] * 3 // 4, 'is_smaller', str(made))
+    count = 16 * MIB // 16
+    text = example.run('sum', 'packed')
+    total = example.find(r'^sum (\d+) of (\d+) records$', text, 'says_the_sum')
+    example.check(total == [sum(i * i % 1000003 for i in range(count)), count], 'adds_up', str(total))
+    memory = example.find(r'^(\d+) KiB unpacked, (\d+) KiB in memory at the peak$', text, 'says_its_memory')
+    example.check(memory and memory[0] >= 16 * 1024 and 0 < memory[1] <= 4096, 'within_budget', str(memory))
+    text = example.run('find', 'packed', 2 * 77777, 5, 2 * count)
+    example.check(text.startswith(f'155554: {77777 ** 2 % 1000003}\n5: none\n{2 * count}: none\n'), 'finds', text)
+    memory = example.find(r'^(\d+) KiB unpacked, (\d+) KiB in memory', text, 'says_what_it_unpacked')
+    example.check(memory and memory[0] < 4096, 'unpacks_what_is_touched', str(memory))
+    path = os.path.join(example.folder, 'packed')
+    os.truncate(path, os.path.getsize(path) - 100)
+    done = subprocess.run([example.program, 'sum', path], text=True, capture_output=True, timeout=100,
+                          env=dict(clean_environment(), TMPDIR=example.folder, LD_LIBRARY_PATH=example.folder))
+    example.check(done.returncode == 3 and done.stderr == 'archive: a block is damaged\n', 'a_damaged_one_is_an_error',
+                  f'{done.returncode} {done.stderr}')
+
+
 def main():
     name, program, library = sys.argv[1:]
     tests = Tests()
@@ -142,7 +163,7 @@ def main():
             shutil.copy(program, os.path.join(folder, 'program'))
             shutil.copy(library, os.path.join(folder, 'libquire.so.0'))
             {'sort': sort, 'stack': stack, 'array': array, 'checkpoint': checkpoint, 'producer': producer,
-             'fanout': fanout}[name](
+             'fanout': fanout, 'archive': archive}[name](
                 Example(name, uid, folder, tests))
     tests.end()
 
