@@ -54,6 +54,20 @@ static void forget_filling(struct filling *f)
         *at = f->next;
 }
 
+/* The process of the node is current meanwhile, whichever thread it is that fills; the error
+ * of the calls around it stays. */
+static bool call_handler(const struct area *a, struct place *p, uint64_t page, bool is_writing)
+{
+        process_t *before = mobius_process_enter(p->process);
+        int error = mobius_error();
+        bool good = a->desc.dest.callback.handler(a->desc.dest.callback.cookie, &p->node,
+                                                  p->node.base + page * PAGE_BYTES, is_writing);
+
+        mobius_process_enter(before);
+        quire_mobius_answer_error(error);
+        return good;
+}
+
 static bool ask_handler(struct area *a, uint64_t page, bool is_writing, void *window)
 {
         struct filling f = { a, page, window, fillings };
@@ -65,8 +79,7 @@ static bool ask_handler(struct area *a, uint64_t page, bool is_writing, void *wi
         quire_mobius_handler_begins();
         p = __atomic_load_n(&a->places, __ATOMIC_SEQ_CST);
         if (p)
-                good = a->desc.dest.callback.handler(a->desc.dest.callback.cookie, &p->node,
-                                                     p->node.base + page * PAGE_BYTES, is_writing);
+                good = call_handler(a, p, page, is_writing);
         quire_mobius_handler_ended();
         forget_filling(&f);
         return good;

@@ -38,6 +38,8 @@ static bool handle_page(void *cookie, vm_node_t *node, addr_t start, bool is_wri
         h->node = node;
         h->start = start;
         h->is_writing = is_writing;
+        mobius_page_state(NULL, 0);                          /* an error of its own: OK */
+        CHECK(mobius_process_current() == (node == node_of(one, (void *)start) ? one : two));
         CHECK(window != NULL);
         CHECK(mobius_page_window(node, start + PAGE_SIZE) == NULL);
         CHECK_EQ(mobius_page_state(node == node_of(one, (void *)start) ? one : two, start),
@@ -80,7 +82,9 @@ static void test_C7_the_handler_gets_the_page_and_whether_it_is_written(void)
         act_open();
         at = VmmAllocCallback(8, 0, USER_RW, handle_page, &h);
         REQUIRE(at != NULL);
+        CHECK(!VmmFree(NULL));
         CHECK_EQ(byte_of(one, at + 3 * PAGE_SIZE + 1234), 103);
+        CHECK_EQ(mobius_error(), MOBIUS_EINVALID);           /* of the call before, still */
         CHECK_EQ(h.start, (addr_t)at + 3 * PAGE_SIZE);
         CHECK(!h.is_writing);
         CHECK_EQ(put(one, at + 5 * PAGE_SIZE + 4095, 7), 0);
