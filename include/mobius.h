@@ -82,9 +82,10 @@ typedef struct file_handle_t file_handle_t;
  * zeroes.  False: the access is denied, and reaches the program as an access
  * violation; the next access asks again.
  *
- * Runs with the node's process as the current one, in the thread that made the access or one
- * that resolves faults: in signal context where faults are signals.  It may call Vmm* functions, but not free the area that it fills, nor
- * touch the page that it is asked for other than through its window.
+ * Runs with the node's process as the current one, in the thread that made the access or
+ * one that resolves faults: in signal context where faults are signals.  It may call Vmm*
+ * functions, but not free the area that it fills, nor touch the page that it is asked
+ * for other than through its window.
  */
 typedef bool (*VMM_CALLBACK)(void *cookie, vm_node_t *node, addr_t start, bool is_writing);
 
