@@ -357,6 +357,10 @@ struct quire_stream {
         uint32_t depth;            /* pages to have under way beyond it, where the pager can */
         uint64_t asked;            /* object page up to which it was asked for them */
 };
+#define QUIRE_MOST_AHEAD 32u
+struct quire_stream *quire_stream_at(struct quire_region *, uint64_t index);
+/* The fault at index brought in so many pages. */
+void quire_stream_note(struct quire_region *, uint64_t index, uint64_t count);
 enum quire_pattern { QUIRE_READ_NORMAL, QUIRE_READ_SEQUENTIAL, QUIRE_READ_RANDOM };
 
 struct quire_region {

@@ -20,13 +20,13 @@
  * Runs in signal handlers: touches no paged memory, waits only in the host's
  * calls, allocates records from lodging that never waits (host.h, H1).
  *
- * Does not decide: who is evicted (reclaim.c), how long runs get (stream below).
+ * Does not decide: who is evicted (reclaim.c), what is a run of faults
+ * (stream.c).
  *
  * Lock: the system's.
  */
 #include "core.h"
 
-#define MOST_AHEAD 32u
 #define MOST_REFUSALS 3u
 #define MOST_AROUND 16u          /* pages that others see, shown with one fault */
 #define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
@@ -58,59 +58,20 @@ struct walk {
 
 enum step { STEP_AGAIN, STEP_DONE, STEP_DENY, STEP_PEND };
 
-static struct quire_stream *stream_at(struct quire_region *r, uint64_t index)
-{
-        for (unsigned i = 0; i < QUIRE_STREAMS; i++)
-                if (r->stream[i].window && r->stream[i].expected == index)
-                        return &r->stream[i];
-        return NULL;
-}
-
 /* How many pages to bring in for a fault here: 1, and twice as many each time
  * that the fault is where the last one led to. */
 static unsigned plan_ahead(const struct walk *w)
 {
-        struct quire_stream *s = stream_at(w->region, w->index);
+        struct quire_stream *s = quire_stream_at(w->region, w->index);
         uint64_t rest = w->piece.first + w->piece.count - w->index;
         uint64_t n = s ? s->window : 1;
 
         must(w->system, rest > 0 && w->index >= w->piece.first);
         if (w->region->pattern == QUIRE_READ_SEQUENTIAL)
-                n = MOST_AHEAD;
+                n = QUIRE_MOST_AHEAD;
         if (w->region->pattern == QUIRE_READ_RANDOM || w->alone)
                 n = 1;
         return (unsigned)quire_min(n, quire_min(rest, w->system->budget / 16));
-}
-
-/* A stream to forget: faults that lead nowhere weaken those that once did. */
-static struct quire_stream *weakest_stream(struct quire_region *r)
-{
-        struct quire_stream *s = &r->stream[0];
-
-        for (unsigned i = 0; i < QUIRE_STREAMS; i++) {
-                s = &r->stream[r->turn++ % QUIRE_STREAMS];
-                if (s->window <= 2)
-                        break;
-                s->window /= 2;
-        }
-        return s;
-}
-
-/* The fault at index brought in count pages. */
-static void note_stream(struct quire_region *r, uint64_t index, uint64_t count)
-{
-        struct quire_stream *s = stream_at(r, index);
-
-        must_hold(r->space->system);
-        must(r->space->system, count > 0);
-        if (!s) {
-                s = weakest_stream(r);
-                s->window = 1;
-                s->depth = 0;
-                s->asked = 0;
-        }
-        s->window = quire_min(MOST_AHEAD, s->window * 2);
-        s->expected = index + count;
 }
 
 /* Frames for pages of the walk's object, from its index on, that have none. */
@@ -118,7 +79,7 @@ static unsigned get_frames(struct walk *w, unsigned want, enum quire_fill fill, 
 {
         unsigned n = 0;
 
-        must(w->system, want && want <= MOST_AHEAD);
+        must(w->system, want && want <= QUIRE_MOST_AHEAD);
         quire_frames_prepare(w->object, w->index, want);
         for (; n < want; n++) {
                 const struct quire_page *p = quire_radix_find(&w->object->pages, w->index + n);
@@ -195,10 +156,10 @@ static enum step fill_zeroes(struct walk *w)
 {
         struct quire_system *sys = w->system;
         bool copies = w->region->copy && w->object == w->region->object;
-        quire_frame frames[MOST_AHEAD];
+        quire_frame frames[QUIRE_MOST_AHEAD];
         unsigned want = 1, got, n = 0;
 
-        must(sys, w->most <= MOST_AHEAD);
+        must(sys, w->most <= QUIRE_MOST_AHEAD);
         while (!copies && want < w->most &&
                !quire_page_has(quire_source_of(w->region->object, w->index + want).page))
                 want++;
@@ -224,10 +185,10 @@ static enum step fill_zeroes(struct walk *w)
 static enum step expand(struct walk *w)
 {
         struct quire_system *sys = w->system;
-        quire_frame frames[MOST_AHEAD];
+        quire_frame frames[QUIRE_MOST_AHEAD];
         unsigned want = 1, got, n = 0;
 
-        must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= MOST_AHEAD);
+        must(sys, w->page->where == QUIRE_AT_SLOT && w->most <= QUIRE_MOST_AHEAD);
         while (want < w->most && neighbour(w, want, QUIRE_AT_SLOT))
                 want++;
         got = get_frames(w, want, QUIRE_ANY_FILL, frames);
@@ -679,16 +640,16 @@ static void look_ahead(struct walk *w, uint64_t next)
         const struct quire_region *r = w->region;
         struct quire_object *o = w->object;
         uint64_t end = w->piece.first + w->piece.count, from, to;
-        struct quire_stream *s = stream_at(w->region, next);
+        struct quire_stream *s = quire_stream_at(w->region, next);
 
         if (!o->pager || !o->pager->ahead || o->dead || r->pattern == QUIRE_READ_RANDOM || !s ||
-            (s->window < MOST_AHEAD && r->pattern != QUIRE_READ_SEQUENTIAL))
+            (s->window < QUIRE_MOST_AHEAD && r->pattern != QUIRE_READ_SEQUENTIAL))
                 return;
-        s->depth = (uint32_t)quire_min(quire_max(2 * s->depth, 2 * MOST_AHEAD),
+        s->depth = (uint32_t)quire_min(quire_max(2 * s->depth, 2 * QUIRE_MOST_AHEAD),
                                        quire_min(DEEPEST, w->system->budget / 8));
         from = s->asked > next && s->asked - next <= DEEPEST ? s->asked : next;
         to = quire_min(next + s->depth, end);
-        if (to <= from || (to < end && to - from < quire_min(MOST_AHEAD, s->depth)))
+        if (to <= from || (to < end && to - from < quire_min(QUIRE_MOST_AHEAD, s->depth)))
                 return;
         s->asked = to;
         (void)quire_pager_ask_ahead(o, from, to - from, QUIRE_AHEAD_RECLAIM);
@@ -697,7 +658,7 @@ static void look_ahead(struct walk *w, uint64_t next)
 static void count_done(struct walk *w, uint64_t there)
 {
         if (w->brought || w->kind != QUIRE_EV_HARD)
-                note_stream(w->region, w->index, there);
+                quire_stream_note(w->region, w->index, there);
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
 }
 

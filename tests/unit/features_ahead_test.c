@@ -19,8 +19,8 @@ struct scroll {
         bool lazy;                           /* it does not read ahead just now */
 };
 
-static enum quire_status scroll_fill(void *context, uint64_t offset, uint64_t bytes, unsigned access,
-                                   void *const page[])
+static enum quire_status scroll_fill(void *context, uint64_t offset, uint64_t bytes,
+                                     unsigned access, void *const page[])
 {
         struct scroll *b = context;
 
@@ -35,7 +35,7 @@ static enum quire_status scroll_fill(void *context, uint64_t offset, uint64_t by
 }
 
 static enum quire_status scroll_write(void *context, uint64_t offset, uint64_t bytes,
-                                    const void *const page[])
+                                      const void *const page[])
 {
         struct scroll *b = context;
 
@@ -59,7 +59,7 @@ static enum quire_status scroll_sync(void *context)
 }
 
 static enum quire_status scroll_ahead(void *context, struct quire_object *o, uint64_t offset,
-                                    uint64_t bytes, void *const page[])
+                                      uint64_t bytes, void *const page[])
 {
         struct scroll *b = context;
         struct lent *l = &b->lent[b->lents];

@@ -581,7 +581,7 @@ static void test_C5_what_is_no_file_is_refused(void)
 static void fork_amid(void)
 {
         int fd = new_file(64 * PG), status;
-        struct quire_grant *g = open_with(fd, v->flags | QUIRE_FILE_SOLE);
+        struct quire_grant *g = open_file(fd);
         volatile uint8_t *a = map(g, RW, 0);
         pid_t pid;
 
