@@ -52,8 +52,9 @@ static void draw_options(struct run_shape *s, struct draw *d)
         o->no_share = draw_percent(d, 40);
         if (draw_percent(d, 20))
                 o->spurious_percent = 1 + (unsigned)draw_below(d, 30);
-        if (draw_percent(d, 20) && s->driver->simulated)
-                o->commit_limit = o->budget / 4 + draw_below(d, o->budget / page / 2) * page;
+        if (draw_percent(d, 20))
+                o->commit_limit = (o->budget / page / 4 + draw_below(d, o->budget / page / 2)) *
+                                  page;
 }
 
 struct run_shape run_shape_drawn(const struct driver *driver, uint64_t seed, uint64_t steps,
