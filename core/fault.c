@@ -579,12 +579,12 @@ static enum step show_page(struct walk *w)
                 return STEP_DENY;
         }
         note_use(w);
-        if (!quire_page_shown_at(p, w->space, w->va))
+        if (!quire_page_shown_at(p, w->region, w->va))
                 return show_run(w);
         best = quire_page_best_access(w->region, p, w->piece.attr);
         must(sys, best & QUIRE_R);
         sys->mops->protect(w->space->mspace, w->va << sys->shift, 1, best | w->region->attributes);
-        quire_page_note_shown(p, w->space, w->va, best);
+        quire_page_note_shown(p, w->region, w->va, best);
         return STEP_DONE;
 }
 
