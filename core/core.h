@@ -271,10 +271,10 @@ void quire_object_merge(struct quire_object *);
 
 /* sight.c: where pages are shown */
 bool quire_page_seen(const struct quire_page *);                /* anywhere */
-unsigned quire_page_shown_at(const struct quire_page *, const struct quire_space *, uint64_t va);
+unsigned quire_page_shown_at(const struct quire_page *, const struct quire_region *, uint64_t va);
 enum quire_status quire_page_show(struct quire_region *, uint64_t va, struct quire_page **,
                                   unsigned count, unsigned access);
-void quire_page_note_shown(struct quire_page *, const struct quire_space *, uint64_t va,
+void quire_page_note_shown(struct quire_page *, const struct quire_region *, uint64_t va,
                            unsigned access);
 void quire_page_hide_all(struct quire_system *, struct quire_page **, unsigned count);
 void quire_page_hide_for_good(struct quire_system *, struct quire_page **, unsigned count);

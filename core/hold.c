@@ -72,7 +72,7 @@ static struct quire_page *bring(struct quire_space *s, uint64_t page, unsigned a
                 struct quire_outcome got;
 
                 if (p && p->where == QUIRE_AT_FRAME &&
-                    (quire_page_shown_at(p, s, page) & access) == access)
+                    (quire_page_shown_at(p, r, page) & access) == access)
                         return p;
                 got = quire_resolve(s, page, access | QUIRE_OWN, 0);
                 if (got.verdict == QUIRE_DENY || plain) {

@@ -52,8 +52,9 @@ static void draw_options(struct run_shape *s, struct draw *d)
         o->no_share = draw_percent(d, 40);
         if (draw_percent(d, 20))
                 o->spurious_percent = 1 + (unsigned)draw_below(d, 30);
-        if (draw_percent(d, 20) && s->driver->simulated)
-                o->commit_limit = o->budget / 4 + draw_below(d, o->budget / page / 2) * page;
+        if (draw_percent(d, 20))
+                o->commit_limit = (o->budget / page / 4 + draw_below(d, o->budget / page / 2)) *
+                                  page;
 }
 
 struct run_shape run_shape_drawn(const struct driver *driver, uint64_t seed, uint64_t steps,
@@ -91,7 +92,8 @@ static void print_shape(const struct run *r)
         const struct drive_options *o = &s->options;
 
         fprintf(stderr, "    %s%s: page %lu, budget %lu pages, %u pagefiles of %lu pages,"
-                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s%s%s\n", s->driver->name,
+                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s%s%s\n",
+                s->driver->name,
                 s->failures ? ", with failures" : "", (unsigned long)r->page,
                 (unsigned long)(o->budget >> r->shift), o->pagefiles,
                 (unsigned long)(o->pagefile_bytes >> r->shift), o->tier_percent,
