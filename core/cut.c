@@ -157,8 +157,9 @@ static enum quire_status release(struct quire_span *span)
                 st = plan_cut(sys, &a);
         if (st == QUIRE_OK && back)
                 st = plan_cut(sys, &b);
-        if (st == QUIRE_OK && is_private(span->region))
-                st = quire_object_plan_clear(span->region->object, span->index, span->count);
+        if (st == QUIRE_OK && is_private(span->region) &&
+            (front || back || span->region->object->regions > 1))    /* else all of it goes */
+                st = quire_object_plan_release(span->region->object, span->index, span->count);
         if (st == QUIRE_OK) {
                 if (front)
                         span->region = apply_cut(span->region, span->page, &a);

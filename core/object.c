@@ -189,9 +189,9 @@ static void drop_shown(struct quire_object *o, uint64_t first, uint64_t count)
                 sys->mops->drop(o->home->mspace, (o->base + low) << sys->shift, high - low);
 }
 
-/* What a part of an object holds may be wanted by its snapshot, and what it
- * inherits may have to be hidden: records for both, made before anything changes. */
-enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first, uint64_t count)
+/* What a part of an object holds may be wanted by its snapshot: records for that, made before
+ * anything changes. */
+enum quire_status quire_object_plan_release(struct quire_object *o, uint64_t first, uint64_t count)
 {
         struct quire_object *s = o->snapshot;
         struct quire_page *p;
@@ -201,12 +201,21 @@ enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first
                 if (quire_page_has(p) && !quire_object_free_to_change(o, p->index) &&
                     !quire_object_page(s, p->index))
                         return QUIRE_NO_MEMORY;
+        return QUIRE_OK;
+}
+
+/* And what it inherits may have to be hidden. */
+enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p;
+
+        must(o->system, count > 0);
         for (const struct quire_object *from = o->parent; from; from = from->parent)
                 for (p = quire_radix_next(&from->pages, first); p && p->index - first < count;
                      p = quire_radix_next(&from->pages, p->index + 1))
                         if (quire_page_has(p) && !quire_object_page(o, p->index))
                                 return QUIRE_NO_MEMORY;
-        return QUIRE_OK;
+        return quire_object_plan_release(o, first, count);
 }
 
 /* The snapshot takes the contents; its record for them comes here, empty. */
