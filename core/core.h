@@ -241,6 +241,9 @@ void quire_object_hide(struct quire_object *, bool all);
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
 enum quire_status quire_object_plan_release(struct quire_object *, uint64_t first,
                                             uint64_t count);
+enum quire_status quire_object_plan_growth(struct quire_object *, uint64_t first,
+                                           uint64_t count);
+void quire_object_unplan_growth(struct quire_object *, uint64_t first, uint64_t count);
 enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,
                                           uint64_t count);
 void quire_object_clear(struct quire_object *, uint64_t first, uint64_t count,
