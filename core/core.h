@@ -442,6 +442,8 @@ struct quire_file {
 };
 /* Take a run of at most `want' free slots; returns its length, 0: none. */
 unsigned quire_slot_take(struct quire_system *, unsigned want, unsigned *file, uint64_t *first);
+/* So many in a row; false: no file has them. */
+bool quire_slot_take_all(struct quire_system *, unsigned count, unsigned *file, uint64_t *first);
 void quire_slot_free(struct quire_system *, unsigned file, uint64_t number);
 void quire_slot_retire(struct quire_system *, unsigned file, uint64_t number);
 void quire_slots_keep(struct quire_system *);
