@@ -195,6 +195,8 @@ void quire_bench_walk_next(struct walk *, uint32_t *out, unsigned count);
 /* A permutation of 0..pages-1. */
 uint32_t quire_bench_shuffled(uint32_t index, uint64_t pages);
 void quire_bench_page_fill(void *page, uint64_t index, enum grain);
+/* Touch each of so many pages, at most 8192: nanoseconds a page. */
+double quire_bench_touch(uint8_t *base, uint64_t pages, bool shuffled, bool write);
 /* The first word of a page, which never changes; the second counts writes. */
 uint64_t quire_bench_page_tag(uint64_t index);
 
@@ -226,6 +228,8 @@ void quire_bench_calls(const struct bench *);
 void quire_bench_faults(const struct bench *);
 void quire_bench_paging(const struct bench *);
 void quire_bench_files(const struct bench *);
+void quire_bench_share(const struct bench *);
+void quire_bench_clone(const struct bench *);
 void quire_bench_watch(const struct bench *);
 void quire_bench_fitting(const struct bench *);
 void quire_bench_full(const struct bench *);

@@ -27,9 +27,6 @@
 
 #define PAGES (UINT64_C(1) << 13)
 #define BYTES (PAGES * BENCH_PAGE)
-#define PIECE 128u              /* pages */
-
-_Static_assert(PAGES / PIECE <= BENCH_ROUNDS, "a median of so many");
 
 enum { RANDOM_TOUCH, SEQUENTIAL_TOUCH, SOFT, COMPRESSED, VALUES };
 
@@ -38,21 +35,9 @@ struct state {
         struct quire_process *process;
 };
 
-/* Nanoseconds a page: the median over pieces short enough that most of them are
- * not preempted, however busy the machine. */
 static double touch_all(uint8_t *base, bool shuffled)
 {
-        double took[PAGES / PIECE];
-        for (uint32_t piece = 0; piece < PAGES / PIECE; piece++) {
-                usleep(200);
-                uint64_t start = quire_bench_clock();
-                for (uint32_t i = piece * PIECE; i < (piece + 1) * PIECE; i++) {
-                        uint64_t page = shuffled ? quire_bench_shuffled(i, PAGES) : i;
-                        *(volatile uint8_t *)(base + page * BENCH_PAGE + 64) = (uint8_t)(i | 1);
-                }
-                took[piece] = (double)(quire_bench_clock() - start) / PIECE;
-        }
-        return quire_bench_median(took, PAGES / PIECE);
+        return quire_bench_touch(base, PAGES, shuffled, true);
 }
 
 static uint8_t *map_anonymous(uint64_t bytes)

@@ -18,6 +18,7 @@ static const struct {
 } groups[] = {
         {"calls", "reserve, commit, protect, decommit, release", quire_bench_calls},
         {"faults", "faults that need no I/O", quire_bench_faults},
+        {"share", "views of one object, copy-on-write, pagers, clones", quire_bench_share},
         {"paging", "1 GiB in a budget of 256 MiB", quire_bench_paging},
         {"files", "a file of 1 GiB in a budget of 256 MiB", quire_bench_files},
         {"watch", "write watch", quire_bench_watch},

@@ -217,7 +217,8 @@ static bool map_quire_file(struct seat *seat, struct answer *answer)
         struct paged *paged = seat->state;
         const struct quire_file_options options = {.flags = kind_of(seat)->file};
         struct quire_request request = {.bytes = paged->pages * BENCH_PAGE, .access = QUIRE_R};
-        int fd = quire_bench_data_file(seat->bench->work, paged->pages, kind_of(seat)->grain, false);
+        int fd = quire_bench_data_file(seat->bench->work, paged->pages, kind_of(seat)->grain,
+                                       false);
         uint64_t va;
         if (fd < 0) {
                 snprintf(answer->text, sizeof answer->text, "data file: %s", strerror(-fd));

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXPONENT 0.99
 
@@ -119,4 +120,28 @@ void quire_bench_page_fill(void *page, uint64_t index, enum grain grain)
         memset(word + noise, 0, (words - noise) * sizeof *word);
         word[0] = quire_bench_page_tag(index);
         word[1] = 0;
+}
+
+#define PIECE 128u              /* pages */
+
+/* The median over pieces short enough that most of them are not preempted, however
+ * busy the machine. */
+double quire_bench_touch(uint8_t *base, uint64_t pages, bool shuffled, bool write)
+{
+        double took[BENCH_ROUNDS];
+        unsigned pieces = (unsigned)(pages / PIECE);
+        for (uint32_t piece = 0; piece < pieces && piece < BENCH_ROUNDS; piece++) {
+                usleep(200);
+                uint64_t start = quire_bench_clock();
+                for (uint32_t i = piece * PIECE; i < (piece + 1) * PIECE; i++) {
+                        uint64_t page = shuffled ? quire_bench_shuffled(i, pages) : i;
+                        volatile uint8_t *at = base + page * BENCH_PAGE + 64;
+                        if (write)
+                                *at = (uint8_t)(i | 1);
+                        else
+                                (void)*at;
+                }
+                took[piece] = (double)(quire_bench_clock() - start) / PIECE;
+        }
+        return quire_bench_median(took, pieces < BENCH_ROUNDS ? pieces : BENCH_ROUNDS);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: run.sh BUILD [--quick] [--only KEYS] [--skip KEYS] [--json FILE] [--dir DIR]
 #
-# KEYS, separated by commas: calls, faults, paging, files, watch, fitting, full.
+# KEYS, separated by commas: calls, faults, share, paging, files, watch, fitting, full.
 #
 # Prints one table: what Quire of the build folder BUILD costs, against the kernel
 # and against the baselines here.  As root it measures the kernel's swap too, with

@@ -10,6 +10,8 @@ static void prefetch_paged(struct quire_space *s, uint64_t first, uint64_t count
 {
         struct quire_system *sys = s->system;
 
+        must_hold(sys);
+        must(sys, count > 0);
         for (uint64_t i = 0; i < count && sys->taken + sys->headroom < sys->budget; i++) {
                 struct quire_region *r = quire_region_find(s, first + i);
                 uint32_t attr;
@@ -79,6 +81,7 @@ static unsigned collect_resident(struct quire_space *s, uint64_t first, uint64_t
                 batch[n++] = p;
                 *end = first + (p->index - index) + 1;
         }
+        must(s->system, !n || (*end > first && *end <= first + count));
         return n;
 }
 

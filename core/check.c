@@ -39,7 +39,8 @@ static void count_page(struct quire_system *sys, const struct quire_page *p, str
 static void check_object(struct quire_system *sys, const struct quire_object *o,
                          struct census *c)
 {
-        uint64_t records = c->records, resident = c->resident, children = 0, owed = 0, has = 0;
+        uint64_t records = c->records, resident = c->resident, children = 0, handles = 0, owed = 0,
+                 has = 0;
         struct quire_page *p;
 
         for (p = quire_radix_next(&o->pages, 0); p; p = quire_radix_next(&o->pages, p->index + 1)) {
@@ -53,6 +54,9 @@ static void check_object(struct quire_system *sys, const struct quire_object *o,
         must(sys, c->resident - resident == o->resident);
         for (const struct quire_object *k = o->child; k; k = k->sibling, children++)
                 must(sys, k->parent == o);                                     /* O3 */
+        for (const struct quire_grant *g = o->granted; g; g = g->next)
+                handles += g->handles > 0;
+        must(sys, handles == o->grants);
         must(sys, !o->snapshot || o->snapshot->parent == o);                   /* O3 */
         must(sys, o->refs >= o->regions + o->grants + children);               /* Y6 */
         must(sys, o->refs > 0 && (!o->home || o->regions));

@@ -18,6 +18,9 @@ static struct quire_object *copy_object(const struct quire_region *r, struct qui
 {
         struct quire_object *o = r->object, *twin = o->twin;
 
+        must_hold(into->system);
+        must(into->system, !twin || (twin->home == into && twin->base == o->base));
+
         *st = QUIRE_OK;
         if (r->grant && !r->copy)
                 twin = o;
@@ -32,6 +35,7 @@ static struct quire_object *copy_object(const struct quire_region *r, struct qui
         twin->base = o->base;
         *st = quire_object_snapshot(o, twin);
         if (*st == QUIRE_OK) {
+                must(into->system, twin->parent && twin->parent != twin);
                 o->twin = twin;
                 return twin;
         }
@@ -44,6 +48,8 @@ static enum quire_status copy_record(const struct quire_region *r, struct quire_
 {
         enum quire_status st = quire_ranges_copy(into->system, &r->ranges, &u->ranges);
 
+        must(into->system, r->space->system == into->system && r->space != into);
+        must(into->system, st != QUIRE_OK || u->ranges.count == r->count);
         u->space = into;
         u->kind = r->kind;
         u->count = r->count;
@@ -69,6 +75,7 @@ static enum quire_status copy_record(const struct quire_region *r, struct quire_
 
 static enum quire_status may_copy(const struct quire_region *r)
 {
+        must(r->space->system, r->kind != QUIRE_FOREIGN && r->count > 0);
         if (r->kind == QUIRE_PLAIN && !r->grant)
                 return QUIRE_UNSUPPORTED;
         return r->grant && r->grant->object->flags & QUIRE_SOLE ? QUIRE_UNSUPPORTED : QUIRE_OK;
@@ -92,10 +99,13 @@ static enum quire_status copy_region(const struct quire_region *r, struct quire_
                 if (st != QUIRE_OK)
                         quire_refund(into, u, u->counters.committed);
         }
-        if (st == QUIRE_OK)
+        if (st == QUIRE_OK) {
+                must(into->system, first == r->node.key);
+                must(into->system, u->counters.committed == r->counters.committed);
                 quire_region_apply_reserve(u, first);
-        else if (u)
+        } else if (u) {
                 quire_region_free(u);
+        }
         return st;
 }
 

@@ -56,6 +56,7 @@ struct quire_source quire_source_of(struct quire_object *o, uint64_t index)
                 s.object = s.object->parent;
                 s.page = quire_radix_find(&s.object->pages, index);
         }
+        must(o->system, !s.page || (s.page->object == s.object && s.page->index == index));
         return s;
 }
 
@@ -75,6 +76,7 @@ static bool is_wanted(const struct quire_object *top, uint64_t index)
 {
         const struct quire_object *o = top;
 
+        must(top->system, top->parent);
         for (;;) {
                 bool own = quire_object_own(o, index);
 
@@ -189,6 +191,7 @@ enum quire_status quire_copy_zeroes(struct quire_object *o, uint64_t index)
         if (!p)
                 return QUIRE_NO_MEMORY;
         must(o->system, !quire_page_has(p) && p->slot.kind == QUIRE_SLOT_NONE);
+        must(o->system, o->parent && p->frame == QUIRE_NO_FRAME);              /* P1 */
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
         p->where = QUIRE_AT_SLOT;
         return QUIRE_OK;
@@ -199,6 +202,8 @@ enum quire_status quire_copy_zeroes(struct quire_object *o, uint64_t index)
 enum quire_status quire_copy_push(struct quire_object *o, uint64_t index, struct quire_page *p)
 {
         must(o->system, !quire_object_free_to_change(o, index));
+        must(o->system, !p || p->object == o);
+        must(o->system, o->snapshot->parent == o);                             /* O3 */
         return p ? quire_copy_page(p, o->snapshot) : quire_copy_zeroes(o->snapshot, index);
 }
 
@@ -313,6 +318,7 @@ static void hand_page(struct quire_page *p, struct quire_object *to, struct quir
                 return;
         }
         must(sys, !quire_page_seen(p) && p->where != QUIRE_AT_COMING);
+        must(sys, !from->pager && !to->pager && !(from->flags & QUIRE_ON_TOUCH));  /* P3, P6 */
         if (empty)
                 empty->flags |= p->flags & QUIRE_PAGE_IS_WRITTEN;
         p->flags &= (uint8_t)~QUIRE_PAGE_IS_WRITTEN;
@@ -452,8 +458,10 @@ static bool move_page(struct quire_page *p, struct quire_object *to)
         struct quire_page *old = quire_object_page(to, p->index);
         struct quire_object *from = p->object;
 
+        must(sys, from == to->parent && !quire_page_wanted(p));
         if (!old)
                 return false;
+        must(sys, !quire_page_has(old) && !old->sights);
         quire_page_hide_for_good(sys, &p, 1);
         if (p->where == QUIRE_AT_FRAME)
                 quire_count_resident(p, -1);
@@ -476,6 +484,7 @@ static bool fits(struct quire_page *p, const struct quire_object *to)
 {
         struct quire_system *sys = to->system;
 
+        must(sys, p->object->store == NULL);
         if (p->where != QUIRE_AT_FRAME || !to->store)
                 return true;
         quire_queue_remove(sys, p);
@@ -517,6 +526,7 @@ void quire_object_merge(struct quire_object *o)
         o->home = NULL;
         if (!move_pages(o, child))
                 return;
+        must(o->system, !o->pages.pages && !o->resident);
         quire_object_leave(child);
         if (parent) {
                 quire_object_leave(o);

@@ -207,6 +207,7 @@ struct quire_object {
         struct quire_radix pages;      /* [s] */
         uint64_t refs;                 /* [s] regions, grants, children, and calls under way */
         uint64_t regions, grants;      /* [s] of them; grants that have handles */
+        struct quire_grant *granted;   /* [s] all grants that refer to it */
         struct quire_space *home;      /* [s] the one space that maps it, or null ... */
         uint64_t base;                 /* [s] ... with page i at address base + i */
         uint64_t number;               /* [I] in the order in which they were opened */
@@ -220,6 +221,8 @@ struct quire_object {
         void *context;                 /* [I] the pager's */
         uint64_t physical;             /* [I] first address of a PHYSICAL one */
         uint64_t failures;             /* [s] transfers home that failed */
+        struct quire_range *noted;     /* [s] runs that the pager was asked for; or null */
+        uint64_t notes, notes_room;    /* [s] how many, of how many at most */
         struct quire_object *parent;   /* [s] where contents are that are not here */
         struct quire_object *child;    /* [s] the first whose parent this is */
         struct quire_object *sibling;  /* [s] the next that has the same parent */
@@ -273,10 +276,10 @@ void quire_object_merge(struct quire_object *);
 
 /* sight.c: where pages are shown */
 bool quire_page_seen(const struct quire_page *);                /* anywhere */
-unsigned quire_page_shown_at(const struct quire_page *, const struct quire_space *, uint64_t va);
+unsigned quire_page_shown_at(const struct quire_page *, const struct quire_region *, uint64_t va);
 enum quire_status quire_page_show(struct quire_region *, uint64_t va, struct quire_page **,
                                   unsigned count, unsigned access);
-void quire_page_note_shown(struct quire_page *, const struct quire_space *, uint64_t va,
+void quire_page_note_shown(struct quire_page *, const struct quire_region *, uint64_t va,
                            unsigned access);
 void quire_page_hide_all(struct quire_system *, struct quire_page **, unsigned count);
 void quire_page_hide_for_good(struct quire_system *, struct quire_page **, unsigned count);
@@ -312,11 +315,17 @@ void quire_frame_put(struct quire_system *, quire_frame);
 /* pager.c: contents from user code, and back to it */
 enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigned *count,
                                   unsigned access);
-void quire_pager_ask_ahead(struct quire_object *, uint64_t index, uint64_t count);
+/* What it does where no frame is free, and how far it came. */
+enum quire_ahead { QUIRE_AHEAD_FREE, QUIRE_AHEAD_RECLAIM };
+uint64_t quire_pager_ask_ahead(struct quire_object *, uint64_t index, uint64_t count,
+                               enum quire_ahead);
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_object_flush_last(struct quire_object *);
 void quire_pager_abandoned(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
+
+/* record.c: which pages were asked for, and asking for them again */
+void quire_record_note(struct quire_object *, uint64_t index, uint64_t count);
 
 /* grant.c */
 struct quire_grant {
@@ -325,9 +334,11 @@ struct quire_grant {
         struct quire_grant *parent;    /* [I] that it was derived from, or null */
         uint64_t handles;              /* [s] that are to be closed */
         uint64_t refs;                 /* [s] and regions, and grants derived from it */
+        struct quire_grant *next, *prev;   /* [s] in its object's list */
         unsigned rights;               /* [I] */
         bool revoked;                  /* [s] itself */
 };
+void quire_grants_close(struct quire_system *);     /* every handle that is left */
 struct quire_name {
         struct quire_name *next;
         struct quire_grant *grant;

@@ -70,6 +70,7 @@ void quire_count_resident(struct quire_page *p, int64_t pages)
         struct quire_region *r = quire_page_region(p);
 
         must_hold(p->object->system);
+        must(p->object->system, pages > 0 || p->object->resident >= (uint64_t)-pages);
         p->object->resident += (uint64_t)pages;
         count_frame(&p->object->system->counters, pages);
         if (r)
@@ -80,6 +81,8 @@ void quire_count_resident(struct quire_page *p, int64_t pages)
  * more. */
 void quire_count_mapped(struct quire_region *r, int64_t pages)
 {
+        must(r->space->system, r->object && r->object->home == r->space);
+        must(r->space->system, pages > 0 || r->counters.resident >= (uint64_t)-pages);
         count_frame(&r->space->counters, pages);
         count_frame(&r->counters, pages);
 }

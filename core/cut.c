@@ -20,6 +20,7 @@ struct cut {
 
 static enum quire_status plan_cut(struct quire_system *sys, struct cut *c)
 {
+        must_hold(sys);
         *c = (struct cut){ .upper = quire_alloc(sys, sizeof(*c->upper)) };
         if (!c->upper)
                 return QUIRE_NO_MEMORY;
@@ -109,6 +110,9 @@ static enum quire_status split(struct quire_region *r, uint64_t at)
 {
         struct quire_system *sys = r->space->system;
         struct cut c;
+
+        must_hold(sys);
+        must(sys, r->kind != QUIRE_FOREIGN && at > r->node.key);
 
         if (plan_cut(sys, &c) != QUIRE_OK)
                 return QUIRE_NO_MEMORY;
@@ -216,6 +220,7 @@ enum quire_status quire_region_release(struct quire_space *s, uint64_t va, uint6
 
 static void count_grown(struct quire_region *r, uint64_t pages)
 {
+        must(r->space->system, r->ranges.count == r->count + pages);           /* N1 */
         r->count += pages;
         r->counters.reserved += pages;
         r->space->counters.reserved += pages;
@@ -231,6 +236,7 @@ static enum quire_status grow_in_place(struct quire_region *r, uint64_t more)
         struct quire_range obstacle;
         enum quire_status st;
 
+        must(sys, more > 0 && !r->grant);
         if (!quire_space_free(s, end, more))
                 return QUIRE_CONFLICT;
         st = sys->mops->reserve(s->mspace, end << sys->shift, more, NULL, &obstacle);
@@ -266,6 +272,7 @@ static enum quire_status own_object(struct quire_region *r)
                 quire_object_drop(o);
                 return QUIRE_NO_MEMORY;
         }
+        must(o->system, r->object->regions > 1 && o->home == r->object->home);
         r->object->regions--;
         quire_object_drop(r->object);
         r->object = o;

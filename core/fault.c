@@ -28,6 +28,7 @@
 
 #define MOST_AHEAD 32u
 #define MOST_REFUSALS 3u
+#define MOST_AROUND 16u          /* pages that others see, shown with one fault */
 #define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
 
 /* One access on its way. */
@@ -73,6 +74,7 @@ static unsigned plan_ahead(const struct walk *w)
         uint64_t rest = w->piece.first + w->piece.count - w->index;
         uint64_t n = s ? s->window : 1;
 
+        must(w->system, rest > 0 && w->index >= w->piece.first);
         if (w->region->pattern == QUIRE_READ_SEQUENTIAL)
                 n = MOST_AHEAD;
         if (w->region->pattern == QUIRE_READ_RANDOM || w->alone)
@@ -324,6 +326,7 @@ static enum step read_in(struct walk *w)
         struct quire_object *o = w->object;
         enum quire_status st;
 
+        must(sys, w->page->where == QUIRE_AT_SLOT && w->page->object == o);
         io.count = get_frames(w, cluster(w, pages), QUIRE_ANY_FILL, frames);
         if (!io.count)
                 return make_room(w);
@@ -363,6 +366,7 @@ static enum step ask(struct walk *w)
         unsigned asked = 1;
         enum quire_status st;
 
+        must(w->system, o->pager && !quire_page_has(w->page) && w->index < o->count);
         if (w->page && w->page->flags & QUIRE_PAGE_IS_FAILED) {
                 must(w->system, w->page->slot.number > 0);
                 if (!--w->page->slot.number)
@@ -400,6 +404,7 @@ static enum step fix(struct walk *w)
         struct quire_system *sys = o->system;
         struct quire_page *p = quire_object_page(o, w->index);
 
+        must(sys, o->kind == QUIRE_PHYSICAL && sys->mops->frame_physical);
         if (!p)
                 return make_room(w);
         if (sys->mops->frame_physical(sys->machine, o->physical + (w->index << sys->shift),
@@ -461,6 +466,7 @@ static enum step copy_up(struct walk *w)
         struct quire_object *to = w->own || w->access == QUIRE_W ? w->region->object
                                                                   : nearest_viewed(w);
 
+        must(w->system, to != w->object && !quire_object_own(to, w->index));
         if (quire_copy_page(w->page, to) != QUIRE_OK)
                 return make_room_to_copy(w);
         return STEP_AGAIN;
@@ -471,6 +477,8 @@ static bool make_writable(struct walk *w)
 {
         struct quire_page *p = w->page;
 
+        must(w->system, p->object == w->region->object);
+        must(w->system, quire_object_free_to_change(p->object, p->index));     /* C1 */
         if (p->where == QUIRE_AT_FIXED)
                 return true;
         if (!quire_page_make_dirty(p))
@@ -480,7 +488,19 @@ static bool make_writable(struct walk *w)
         return true;
 }
 
-/* The page and those brought in with it that can be shown alike. */
+/* Is it to be shown with the page before it: brought in with that, or, in reach of one
+ * fault, seen elsewhere and not yet here? */
+static bool goes_along(const struct walk *w, const struct quire_page *p, unsigned n)
+{
+        if (!p || p->queue == QUIRE_Q_COOL)
+                return false;
+        if (!quire_page_seen(p))
+                return p->flags & QUIRE_PAGE_IS_AHEAD;
+        return n < MOST_AROUND && w->access != QUIRE_W &&
+               !quire_page_shown_at(p, w->space, w->va + n);
+}
+
+/* The page and those after it that can be shown alike. */
 static unsigned showable(struct walk *w, unsigned access, struct quire_page **out)
 {
         uint64_t rest = w->piece.first + w->piece.count - w->index;
@@ -492,8 +512,7 @@ static unsigned showable(struct walk *w, unsigned access, struct quire_page **ou
         for (; n < rest && n < QUIRE_RUN_MAX; n++) {
                 struct quire_page *p = neighbour(w, n, QUIRE_AT_FRAME);
 
-                if (!p || quire_page_seen(p) || !(p->flags & QUIRE_PAGE_IS_AHEAD) ||
-                    p->queue == QUIRE_Q_COOL)
+                if (!goes_along(w, p, n))
                         break;
                 if (!own && quire_source_of(w->region->object, w->index + n).page != p)
                         break;
@@ -560,12 +579,12 @@ static enum step show_page(struct walk *w)
                 return STEP_DENY;
         }
         note_use(w);
-        if (!quire_page_shown_at(p, w->space, w->va))
+        if (!quire_page_shown_at(p, w->region, w->va))
                 return show_run(w);
         best = quire_page_best_access(w->region, p, w->piece.attr);
         must(sys, best & QUIRE_R);
         sys->mops->protect(w->space->mspace, w->va << sys->shift, 1, best | w->region->attributes);
-        quire_page_note_shown(p, w->space, w->va, best);
+        quire_page_note_shown(p, w->region, w->va, best);
         return STEP_DONE;
 }
 
@@ -573,6 +592,7 @@ static enum step wait_for_page(struct walk *w)
 {
         struct quire_system *sys = w->system;
 
+        must(sys, w->page->where == QUIRE_AT_COMING);
         if (w->ticket && w->ticket != QUIRE_NO_ALARM)
                 return quire_wait_for(sys, w->page, w->ticket) ? STEP_PEND : STEP_DONE;
         quire_wait_settled(sys);
@@ -611,6 +631,7 @@ static void clear_guard(struct walk *w)
         struct quire_system *sys = w->system;
         struct quire_spare_runs spare;
 
+        must(sys, w->piece.attr & QUIRE_ATTR_GUARD);
         if (quire_ranges_plan(sys, &spare) != QUIRE_OK)
                 return;
         quire_ranges_apply(sys, &w->region->ranges, w->index, 1, QUIRE_ATTR_GUARD, 0, &spare);
@@ -622,6 +643,7 @@ static enum quire_reason judge(struct walk *w)
 {
         uint32_t attr;
 
+        must_hold(w->system);
         w->region = quire_region_find(w->space, w->va);
         if (!w->region || w->region->kind == QUIRE_FOREIGN)
                 return QUIRE_WHY_FREE;
@@ -669,7 +691,7 @@ static void look_ahead(struct walk *w, uint64_t next)
         if (to <= from || (to < end && to - from < quire_min(MOST_AHEAD, s->depth)))
                 return;
         s->asked = to;
-        quire_pager_ask_ahead(o, from, to - from);
+        (void)quire_pager_ask_ahead(o, from, to - from, QUIRE_AHEAD_RECLAIM);
 }
 
 static void count_done(struct walk *w, uint64_t there)

@@ -39,6 +39,10 @@ struct quire_grant *quire_grant_new(struct quire_object *o, unsigned rights,
                 return NULL;
         *g = (struct quire_grant){ .system = o->system, .object = o, .parent = parent,
                                    .handles = 1, .refs = 1, .rights = rights };
+        g->next = o->granted;
+        if (g->next)
+                g->next->prev = g;
+        o->granted = g;
         o->refs++;
         o->grants++;
         if (parent)
@@ -52,6 +56,16 @@ void quire_grant_ref(struct quire_grant *g)
         g->refs++;
 }
 
+static void unlink_grant(struct quire_grant *g)
+{
+        if (g->next)
+                g->next->prev = g->prev;
+        if (g->prev)
+                g->prev->next = g->next;
+        else
+                g->object->granted = g->next;
+}
+
 void quire_grant_unref(struct quire_grant *g)
 {
         while (g) {
@@ -62,6 +76,7 @@ void quire_grant_unref(struct quire_grant *g)
                 if (--g->refs)
                         return;
                 must(g->system, !g->handles);
+                unlink_grant(g);
                 quire_object_drop(g->object);
                 quire_free(g->system, g, sizeof(*g));
                 g = parent;
@@ -95,6 +110,7 @@ static void forget_names(struct quire_system *sys, const struct quire_grant *g)
 static void give_up(struct quire_grant *g)
 {
         must(g->system, g->object->grants > 0);
+        must(g->system, g->refs > 0 && g->handles <= 1);
         g->handles = 0;
         g->object->grants--;
         if (!g->object->grants)
@@ -149,6 +165,8 @@ static enum quire_status set_up(struct quire_object *o, const struct quire_objec
         struct quire_system *sys = o->system;
         enum quire_status st = QUIRE_OK;
 
+        must_hold(sys);
+        must(sys, !o->pages.pages && !o->charged && !o->store && !o->pager);
         o->kind = (uint8_t)q->kind;
         o->flags = (uint8_t)q->flags;
         o->physical = q->physical;
@@ -222,8 +240,11 @@ static struct quire_object *copy_object(struct quire_object *o, enum quire_statu
                 *st = sys->mops->store_open(sys->machine, copy->count, &copy->store);
         if (*st == QUIRE_OK)
                 *st = quire_object_snapshot(o, copy);
-        if (*st == QUIRE_OK)
+        if (*st == QUIRE_OK) {
+                must(sys, copy->parent && copy->charged == copy->count);       /* G1 */
+                must(sys, !copy->home && !copy->pager);
                 return copy;
+        }
         quire_object_drop(copy);
         return NULL;
 }
@@ -253,6 +274,7 @@ static enum quire_status clone(struct quire_grant *g, struct quire_grant **out)
         copy = copy_object(g->object, &st);
         if (!copy)
                 return st;
+        must(g->system, copy->count == g->object->count);
         *out = quire_grant_new(copy, QUIRE_ATTR_ACCESS, NULL);
         quire_object_drop(copy);
         return *out ? QUIRE_OK : QUIRE_NO_MEMORY;
@@ -315,18 +337,43 @@ void quire_grant_hold(struct quire_grant *g)
         quire_leave(g->system);
 }
 
-void quire_grant_close(struct quire_grant *g)
+static void close_handle(struct quire_grant *g)
 {
-        struct quire_system *sys = g->system;
-
-        quire_enter(sys);
-        must(sys, g->handles > 0 && g->refs >= g->handles);
+        must(g->system, g->handles > 0 && g->refs >= g->handles);
         while (g->handles == 1 && quire_object_flush_last(g->object))
                 ;
         if (!--g->handles)
                 give_up(g);
         quire_grant_unref(g);
+}
+
+void quire_grant_close(struct quire_grant *g)
+{
+        struct quire_system *sys = g->system;
+
+        quire_enter(sys);
+        close_handle(g);
         quire_leave(sys);
+}
+
+/* A grant with a handle, of whatever object; null: there is none. */
+static struct quire_grant *any_handle(struct quire_system *sys)
+{
+        for (struct quire_object *o = sys->all; o; o = o->next)
+                for (struct quire_grant *g = o->granted; g; g = g->next)
+                        if (g->handles)
+                                return g;
+        return NULL;
+}
+
+/* => no region is left (drops and retakes the lock) */
+void quire_grants_close(struct quire_system *sys)
+{
+        struct quire_grant *g;
+
+        must_hold(sys);
+        while ((g = any_handle(sys)))
+                close_handle(g);
 }
 
 /* --------------------------------------------------------------------- revoking */
@@ -340,6 +387,7 @@ static void revoke_in(struct quire_space *s)
 
                 if (!r->grant || r->revoked || quire_grant_valid(r->grant))
                         continue;
+                must(sys, r->grant->refs > 0 && r->space == s);
                 r->revoked = true;
                 quire_region_apply_revoke(r);
                 must(sys, r->rights == (r->rights & (r->grant->rights | (r->copy ? QUIRE_W : 0))));
@@ -373,6 +421,9 @@ static struct quire_name **find_name(struct quire_system *sys, const char *text)
 {
         struct quire_name **link = &sys->names;
         size_t n = name_length(text);
+
+        must_hold(sys);
+        must(sys, n > 0);
 
         while (*link && (memcmp((*link)->text, text, n) || (*link)->text[n]))
                 link = &(*link)->next;

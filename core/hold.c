@@ -21,6 +21,7 @@ static struct quire_page *page_at(struct quire_space *s, uint64_t page)
 {
         struct quire_region *r = quire_region_find(s, page);
 
+        must_hold(s->system);
         return r && r->object ? quire_radix_find(&r->object->pages, quire_region_index(r, page))
                               : NULL;
 }
@@ -43,6 +44,7 @@ static void keep(struct quire_system *sys, struct quire_page *p)
                 quire_queue_push(sys, p, QUIRE_Q_HELD);
                 sys->locked++;
         }
+        must(sys, sys->locked == sys->queue[QUIRE_Q_HELD].count);              /* P5 */
 }
 
 /* Nobody keeps it any more: it counts as used just now. */
@@ -54,6 +56,7 @@ static void let_go(struct quire_system *sys, struct quire_page *p)
         quire_queue_remove(sys, p);
         sys->locked--;
         sys->policy->touch(sys, p);
+        must(sys, p->queue != QUIRE_Q_NONE && p->queue != QUIRE_Q_HELD);       /* P4, P5 */
 }
 
 /* Bring the page in with this access, waiting for it.  Null: denied or no room;
@@ -69,7 +72,7 @@ static struct quire_page *bring(struct quire_space *s, uint64_t page, unsigned a
                 struct quire_outcome got;
 
                 if (p && p->where == QUIRE_AT_FRAME &&
-                    (quire_page_shown_at(p, s, page) & access) == access)
+                    (quire_page_shown_at(p, r, page) & access) == access)
                         return p;
                 got = quire_resolve(s, page, access | QUIRE_OWN, 0);
                 if (got.verdict == QUIRE_DENY || plain) {
@@ -99,6 +102,8 @@ static uint64_t hold_pages(struct quire_space *s, uint64_t first, uint64_t count
 {
         uint64_t n = 0;
 
+        must_hold(s->system);
+        must(s->system, count && (access == QUIRE_R || access == QUIRE_W));
         for (*st = QUIRE_OK; n < count; n++) {
                 enum quire_reason why = 0;
                 struct quire_page *p;
@@ -126,6 +131,7 @@ static uint64_t hold_pages(struct quire_space *s, uint64_t first, uint64_t count
 /* Holds that went with their pages meanwhile are nobody's any more. */
 static void unhold_pages(struct quire_space *s, uint64_t first, uint64_t count, bool lock)
 {
+        must_hold(s->system);
         for (uint64_t i = 0; i < count; i++) {
                 struct quire_page *p = page_at(s, first + i);
 
@@ -149,6 +155,7 @@ static uint64_t unlock_pages(struct quire_space *s, uint64_t first, uint64_t cou
 
                 if (!p || !(p->flags & QUIRE_PAGE_IS_LOCKED))
                         continue;
+                must(s->system, p->queue == QUIRE_Q_HELD);                     /* P5 */
                 p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
                 let_go(s->system, p);
                 n++;

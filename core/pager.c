@@ -92,6 +92,7 @@ static void end_coming(struct quire_page *p, enum quire_status st, bool ahead)
 /* Pages that the pager keeps us waiting for. */
 static void be_late(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
+        must(sys, count && count <= QUIRE_IO_MAX);
         for (unsigned i = 0; i < count; i++) {
                 if (pages[i]->where != QUIRE_AT_COMING || pages[i]->queue == QUIRE_Q_LATE)
                         continue;
@@ -138,6 +139,7 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
                 return QUIRE_NO_MEMORY;
         asked = sys->asks;
         pages[0]->slot.bytes = WANTED;
+        quire_record_note(o, index, n);
         o->refs += n + 1;
         be_late(sys, pages, n);
         quire_unlock(sys);
@@ -169,11 +171,11 @@ enum quire_status quire_pager_ask(struct quire_object *o, uint64_t index, unsign
 
 /* Frames for pages that may be wanted soon; gives up rather than wait. */
 static unsigned begin_ahead(struct quire_object *o, uint64_t index, unsigned count,
-                            struct quire_page **pages, void **window)
+                            struct quire_page **pages, void **window, enum quire_ahead how)
 {
         unsigned n = begin_coming(o, index, count, pages, window);
 
-        if (n || quire_page_has(quire_radix_find(&o->pages, index)) ||
+        if (n || how == QUIRE_AHEAD_FREE || quire_page_has(quire_radix_find(&o->pages, index)) ||
             quire_reclaim(o->system) != QUIRE_OK)
                 return n;
         return begin_coming(o, index, count, pages, window);
@@ -189,8 +191,9 @@ static void lend(struct quire_object *o, struct quire_page **pages, unsigned n)
 }
 
 /* Have the pager read so many pages from the index on, as far as frames can be had and
- * nobody has them (drops and retakes the lock). */
-void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t count)
+ * nobody has them (drops and retakes the lock); returns where that ends. */
+uint64_t quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t count,
+                               enum quire_ahead how)
 {
         struct quire_system *sys = o->system;
         unsigned most = o->pager->most ? quire_min(o->pager->most, QUIRE_IO_MAX) : QUIRE_IO_MAX;
@@ -203,7 +206,7 @@ void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t coun
         o->refs++;
         while (index < end && !o->dead && !sys->freezing) {
                 unsigned want = (unsigned)quire_min(end - index, most);
-                unsigned n = begin_ahead(o, index, want, pages, window);
+                unsigned n = begin_ahead(o, index, want, pages, window, how);
                 uint64_t at = index << sys->shift, bytes = (uint64_t)n << sys->shift;
 
                 if (!n && !quire_page_has(quire_radix_find(&o->pages, index)))
@@ -211,15 +214,18 @@ void quire_pager_ask_ahead(struct quire_object *o, uint64_t index, uint64_t coun
                 index += n ? n : 1;
                 if (!n)
                         continue;
+                quire_record_note(o, index - n, n);
                 lend(o, pages, n);
                 quire_unlock(sys);
                 if (o->pager->ahead(o->context, o, at, bytes, window) != QUIRE_BUSY) {
                         quire_pager_filled(o, at, bytes, QUIRE_IO_ERROR);
-                        index = end;
+                        index -= n;
+                        end = index;
                 }
                 quire_lock(sys);
         }
         quire_object_drop(o);
+        return index;
 }
 
 void quire_pager_filled(struct quire_object *o, uint64_t offset, uint64_t bytes,
@@ -266,6 +272,8 @@ static bool take_one(struct quire_object *o, uint64_t index, const void *content
         struct quire_page *p = quire_radix_find(&o->pages, index), *fresh;
         void *window;
 
+        must_hold(sys);
+        must(sys, o->pager && index < o->count);
         if (quire_page_has(p) && (p->queue != QUIRE_Q_LATE || p->slot.bytes == LENT))
                 return false;
         if (!quire_page_has(p)) {
@@ -397,7 +405,8 @@ void quire_pager_write(struct quire_system *sys, struct quire_buffer *b)
 {
         struct quire_object *o = b->object;
 
-        must(sys, o->pager && b->io.count);
+        must(sys, o->pager && b->io.count && b->state == QUIRE_BUF_GOING);
+        must(sys, b->io.slot + b->io.count <= o->count);
         if (o->dead || !o->pager->write) {
                 b->io.status = QUIRE_IO_ERROR;
                 return;
@@ -435,12 +444,14 @@ static enum quire_status write_page(struct quire_object *o, uint64_t index)
                 return quire_object_own(o, index) ? QUIRE_IO_ERROR : QUIRE_OK;
         if (!(p->flags & QUIRE_PAGE_IS_OWED) || p->slot.kind == QUIRE_SLOT_HOME)
                 return QUIRE_OK;                     /* meanwhile */
+        must(sys, p->where == QUIRE_AT_FRAME && p->object == o);
         quire_page_narrow(sys, &p, 1);
         contents = sys->mops->frame_window(sys->machine, p->frame);
         if (!contents) {
                 quire_page_hide_for_good(sys, &p, 1);
                 contents = sys->mops->frame_window(sys->machine, p->frame);
         }
+        must(sys, contents && !(p->shown & QUIRE_W));
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY))
                 quire_store_free(sys, p);            /* a slot's copy: the frame is enough */
         p->flags |= QUIRE_PAGE_IS_DIRTY;
@@ -462,20 +473,19 @@ static bool next_owed(const struct quire_object *o, uint64_t first, uint64_t end
         return p && p->index < end;
 }
 
-/* Drops and retakes the lock.  False: all are stuck, with pages that no pagefile takes. */
+/* Until something may have become of a buffer (drops and retakes the lock).  False: all
+ * are stuck with what finds no room in the pagefiles. */
 static bool wait_for_buffer(struct quire_system *sys)
 {
-        bool any = false;
+        uint64_t settled = sys->settled;
 
-        must_hold(sys);
         quire_store_flush(sys);
-        if (quire_store_settle(sys, true))
-                return true;
-        for (unsigned i = 0; i < sys->buffer_count; i++)
-                any |= sys->buffers[i].state != QUIRE_BUF_STUCK;
-        if (any)
-                quire_wait_settled(sys);
-        return any;
+        if (quire_store_settle(sys, true) || sys->settled != settled)
+                return true;                         /* (a pager has taken its own at once) */
+        if (!sys->going)
+                return false;
+        quire_wait_settled(sys);
+        return true;
 }
 
 /* Write what is owed in the range, and wait for it.  => the caller holds the object */
@@ -485,6 +495,8 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         uint64_t failures = o->failures, at = first;
         enum quire_status st = QUIRE_OK;
 
+        must_hold(sys);
+        must(sys, o->pager && o->pager->write && o->refs > 0);
         while (next_owed(o, at, end, &at)) {
                 enum quire_status did = write_page(o, at);
 
@@ -602,6 +614,8 @@ static uint64_t collect_runs(struct quire_object *o, uint64_t first, uint64_t en
         struct quire_page *p = quire_radix_next(&o->pages, first);
         uint64_t n = 0;
 
+        must_hold(o->system);
+        must(o->system, limit > 0 && first < end);
         for (; p && p->index < end; p = quire_radix_next(&o->pages, p->index + 1)) {
                 if (!(p->flags & flag))
                         continue;
@@ -622,6 +636,7 @@ static void reset_run(struct quire_object *o, const struct quire_range *run)
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
         uint64_t at = run->first, end = run->first + run->pages;
 
+        must(o->system, o->flags & QUIRE_EPOCHS && run->pages > 0);
         while (at < end) {
                 unsigned n = 0;
 

@@ -23,6 +23,7 @@ static void describe_region(const struct quire_region *r, uint64_t page, struct 
         unsigned shift = r->space->system->shift;
         struct quire_piece p;
 
+        must_hold(r->space->system);
         out->base = out->run_first = r->node.key << shift;
         out->bytes = out->run_bytes = r->count << shift;
         out->kind = r->kind;
@@ -100,6 +101,8 @@ static void map_object(const struct quire_span *span, const struct quire_object 
 {
         bool own = o == span->region->object;
         struct quire_page *p;
+
+        must(o->system, !copied || span->region->copy);
 
         for (p = quire_radix_next(&o->pages, span->index);
              p && p->index - span->index < span->count;

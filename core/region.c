@@ -119,7 +119,7 @@ static void show_anew(const struct quire_span *span, struct quire_page **pages, 
         must(sys, access & QUIRE_R);
         sys->mops->protect(r->space->mspace, va << sys->shift, count, access | r->attributes);
         for (unsigned i = 0; i < count; i++)
-                quire_page_note_shown(pages[i], r->space, va + i, access);
+                quire_page_note_shown(pages[i], r, va + i, access);
 }
 
 /* Pages of one object that are shown with another access than the new attributes
@@ -135,7 +135,8 @@ static void apply_access_in(const struct quire_span *span, struct quire_object *
 
                 for (at = p->index; p && p->index == at && at < end && n < QUIRE_RUN_MAX;
                      p = quire_radix_find(&o->pages, at)) {
-                        unsigned shown = quire_page_shown_at(p, s, span->page + (at - span->index));
+                        unsigned shown = quire_page_shown_at(p, span->region,
+                                                             span->page + (at - span->index));
                         unsigned best = shown ? allowed(span, p) : 0;
 
                         if (!shown || shown == best || (n && best != want))

@@ -59,6 +59,7 @@ static void forget_foreign(struct quire_space *s, uint64_t first, uint64_t count
         struct quire_node *n = quire_tree_floor(&s->regions, first);
         struct quire_node *after;
 
+        must_hold(s->system);
         for (n = n ? n : quire_tree_first(&s->regions); n && n->key < first + count; n = after) {
                 struct quire_region *r = quire_region_of(n);
 
@@ -107,6 +108,7 @@ static enum quire_status claim_exact(struct quire_space *s, struct claim c, uint
 static enum quire_status claim_in(struct quire_space *s, struct claim c,
                                   const struct quire_place *place, uint64_t *first)
 {
+        must(s->system, place->count > 0 && place->align > 0);
         while (quire_space_fit(s, place, first)) {
                 struct quire_range obstacle;
                 enum quire_status st = claim(s, c, *first, place->count, &obstacle);
@@ -262,6 +264,7 @@ void quire_region_free(struct quire_region *r)
         struct quire_system *sys = r->space->system;
 
         if (r->object) {
+                must(sys, r->object->regions > 0 && r->object->refs >= r->object->regions);
                 if (--r->object->regions)
                         quire_copy_prune(r->object, r->object_first, r->count);
                 else if (r->object->child)
@@ -287,6 +290,7 @@ static struct quire_object *object_for(struct quire_space *s, const struct quire
         own = quire_object_open_private(s->system, s);
         if (own && o)
                 quire_object_adopt(o, own);
+        must(s->system, !own || (own->home == s && own->parent == o));
         return own;
 }
 
@@ -358,6 +362,7 @@ static enum quire_status set_up_plain(struct quire_region *r, uint64_t first, un
         uint64_t va = first << r->space->system->shift;
         enum quire_status st = QUIRE_OK;
 
+        must(r->space->system, r->kind == QUIRE_PLAIN && !r->object);          /* N3 */
         if (r->watched)
                 st = m->delegate_watch(r->space->mspace, va, r->count);
         else if (r->grant && access)
@@ -379,6 +384,8 @@ void quire_region_apply_reserve(struct quire_region *r, uint64_t first)
         quire_region_count_reserved(r, r->count, true);
         if (r->object && (r->object->home == s || r->object->flags & QUIRE_SOLE))
                 come_home(r);
+        must(s->system, r->ranges.first == r->object_first);                   /* N1 */
+        must(s->system, !r->object == (r->kind != QUIRE_PAGED));               /* N3 */
 }
 
 static enum quire_status reserve(struct quire_space *s, const struct quire_request *q,
@@ -403,6 +410,7 @@ static enum quire_status reserve(struct quire_space *s, const struct quire_reque
                 quire_region_free(r);
                 return st;
         }
+        must(s->system, quire_space_free(s, first, r->count));
         quire_region_apply_reserve(r, first);
         *va = first << s->system->shift;
         return QUIRE_OK;

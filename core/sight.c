@@ -23,9 +23,11 @@
  */
 #include "core.h"
 
-static bool at_home(const struct quire_page *p, const struct quire_space *s, uint64_t va)
+/* (A page that the region inherits may have its home at the address if nothing were there.) */
+static bool at_home(const struct quire_page *p, const struct quire_region *r, uint64_t va)
 {
-        return p->object->home == s && p->object->base + p->index == va;
+        return p->object == r->object && p->object->home == r->space &&
+               p->object->base + p->index == va;
 }
 
 bool quire_page_seen(const struct quire_page *p)
@@ -43,24 +45,24 @@ static struct quire_sight **find_sight(struct quire_page *p, const struct quire_
         return link;
 }
 
-unsigned quire_page_shown_at(const struct quire_page *p, const struct quire_space *s, uint64_t va)
+unsigned quire_page_shown_at(const struct quire_page *p, const struct quire_region *r, uint64_t va)
 {
         const struct quire_sight *at;
 
-        if (at_home(p, s, va))
+        if (at_home(p, r, va))
                 return p->shown;
-        at = *find_sight((struct quire_page *)p, s, va);
+        at = *find_sight((struct quire_page *)p, r->space, va);
         return at ? at->access : 0;
 }
 
 /* => shown there.  The machine's protection was changed. */
-void quire_page_note_shown(struct quire_page *p, const struct quire_space *s, uint64_t va,
+void quire_page_note_shown(struct quire_page *p, const struct quire_region *r, uint64_t va,
                            unsigned access)
 {
-        if (at_home(p, s, va))
+        if (at_home(p, r, va))
                 p->shown = (uint8_t)access;
         else
-                (*find_sight(p, s, va))->access = access;
+                (*find_sight(p, r->space, va))->access = access;
 }
 
 static void free_sight(struct quire_system *sys, struct quire_sight **link)
@@ -100,7 +102,7 @@ enum quire_status quire_page_show(struct quire_region *r, uint64_t va, struct qu
                                   unsigned count, unsigned access)
 {
         struct quire_system *sys = r->space->system;
-        bool home = at_home(pages[0], r->space, va);
+        bool home = at_home(pages[0], r, va);
         quire_frame frames[QUIRE_RUN_MAX];
         enum quire_status st;
 
@@ -109,7 +111,7 @@ enum quire_status quire_page_show(struct quire_region *r, uint64_t va, struct qu
                 struct quire_page *p = pages[i];
 
                 must(sys, p->where == QUIRE_AT_FRAME || p->where == QUIRE_AT_FIXED);
-                must(sys, home == at_home(p, r->space, va + i) && (!home || !p->shown));
+                must(sys, home == at_home(p, r, va + i) && (!home || !p->shown));
                 must(sys, !(access & QUIRE_W) || p->flags & QUIRE_PAGE_IS_DIRTY ||
                           p->where == QUIRE_AT_FIXED);                         /* P2 */
                 frames[i] = p->frame;
@@ -120,7 +122,7 @@ enum quire_status quire_page_show(struct quire_region *r, uint64_t va, struct qu
                               access | r->attributes);
         for (unsigned i = 0; i < count; i++) {
                 if (st == QUIRE_OK)
-                        quire_page_note_shown(pages[i], r->space, va + i, access);
+                        quire_page_note_shown(pages[i], r, va + i, access);
                 else if (!home)
                         free_sight(sys, &pages[i]->sights);
         }
@@ -313,9 +315,10 @@ void quire_page_narrow(struct quire_system *sys, struct quire_page **pages, unsi
 /* ------------------------------------------------------------- a region's range */
 
 /* Pages of the object from index `first' on that are shown in the region from va on. */
-static void forget_in(struct quire_space *s, uint64_t va, struct quire_object *o,
+static void forget_in(struct quire_region *r, uint64_t va, struct quire_object *o,
                       struct quire_range range, bool drop)
 {
+        struct quire_space *s = r->space;
         struct quire_system *sys = s->system;
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
         uint64_t at = range.first;
@@ -331,7 +334,7 @@ static void forget_in(struct quire_space *s, uint64_t va, struct quire_object *o
                                 sys->mops->drop(s->mspace, there << sys->shift, 1);
                         if (*link)
                                 free_sight(sys, link);
-                        if (p->shown && at_home(p, s, there))
+                        if (p->shown && at_home(p, r, there))
                                 batch[n++] = p;
                 }
                 if (!n)
@@ -351,7 +354,7 @@ void quire_region_forget(struct quire_region *r, uint64_t index, uint64_t count,
         must(r->space->system, index - r->object_first + count <= r->count);
         for (struct quire_object *o = r->object; o; o = o->parent)
                 if (how & QUIRE_FORGET_OWN || o != r->object)
-                        forget_in(r->space, va, o, range, how & QUIRE_FORGET_DROP);
+                        forget_in(r, va, o, range, how & QUIRE_FORGET_DROP);
 }
 
 /* V3, one sight. */
@@ -363,7 +366,7 @@ static void check_sight(struct quire_system *sys, const struct quire_page *p,
         uint64_t index;
 
         must(sys, r && r->object && !r->revoked);
-        must(sys, !at_home(p, s->space, s->va));                               /* V1 */
+        must(sys, !at_home(p, r, s->va));                               /* V1 */
         index = quire_region_index(r, s->va);
         source = quire_source_of(r->object, index);
         must(sys, source.page == p);                                           /* V3 */

@@ -160,8 +160,10 @@ void quire_system_close(struct quire_system *sys)
         struct quire_host *host = sys->host;
 
         quire_enter(sys);
-        must(sys, !sys->spaces && !sys->all && !sys->names);
-        must(sys, !sys->late && !sys->done);
+        must(sys, !sys->spaces);
+        quire_grants_close(sys);
+        tell_pagers(sys);
+        must(sys, !sys->all && !sys->names && !sys->late);
         must(sys, !sys->frames && !sys->transit && !sys->locked);
         must(sys, !sys->counters.committed && !sys->counters.reserved);
         quire_store_close(sys);

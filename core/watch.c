@@ -46,6 +46,7 @@ static uint64_t collect(struct quire_span *span, bool reset, uint64_t *out, uint
         }
         if (reset && k)
                 reset_marks(o->system, batch, k);
+        must(o->system, n <= limit && k < QUIRE_RUN_MAX);
         return n;
 }
 
@@ -58,6 +59,8 @@ static enum quire_status collect_plain(struct quire_span *span, bool reset, uint
         uint64_t n = 0, limit = *count;
         uint8_t bits[512];
 
+        must_hold(sys);
+        must(sys, span->region->kind == QUIRE_PLAIN && span->region->watched);
         if (!reset)
                 return QUIRE_UNSUPPORTED;
         for (uint64_t i = 0; i < span->count && n < limit;) {

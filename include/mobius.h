@@ -182,7 +182,8 @@ vm_node_t *VmmLookupNode(int level, vm_node_t *parent, const void *ptr);
 bool VmmPageFault(process_t *proc, addr_t start, bool is_writing);
 
 /* Give the area that `base', any address in it, lies in a name, 1 to 255 bytes of UTF-8, by
- * which processes of the same system find it.  The name goes with the area.  EINVALID: no
+ * which processes of the same system find it, and others (mobius_names).  The name goes with
+ * the area.  EINVALID: no
  * area there; EEXIST: the name is taken. */
 vm_desc_t *VmmShare(void *base, const wchar_t *name);
 /* The area of that name; give it back with mobius_area_close().  ENOTFOUND. */
@@ -245,7 +246,8 @@ enum mobius_page_state {
         MOBIUS_PAGE_PAGEDOUT,         /* not in memory: never touched, or stored */
         MOBIUS_PAGE_READINPROG,
         MOBIUS_PAGE_WRITEINPROG,      /* to its file */
-        MOBIUS_PAGE_READFAILED,       /* the last try did; NORMAL: of VmmPageFault, or lost */
+        MOBIUS_PAGE_READFAILED,       /* the last try did; of what has no pager of the face's
+                                       * (NORMAL, files with open): VmmPageFault's, or lost */
         MOBIUS_PAGE_WRITEFAILED,      /* to its file; nothing is lost */
         MOBIUS_PAGE_VALID_CLEAN,
         MOBIUS_PAGE_VALID_DIRTY,
@@ -256,12 +258,14 @@ enum mobius_page_state mobius_page_state(process_t *, addr_t any);
 
 /*
  * A file, as the face uses it.  read and write move `bytes', at most a page, and
- * say whether all of them were; they are called as a VMM_CALLBACK is.
+ * say whether all of them were; they are called as a VMM_CALLBACK is.  With open, they are
+ * not used: it opens an object of the first `bytes' of the file by other means.
  * The maker counts as one reference.
  */
 struct file_handle_t {
         bool (*read)(file_handle_t *, uint64_t offset, void *, size_t bytes);
         bool (*write)(file_handle_t *, uint64_t offset, const void *, size_t bytes);  /* or null */
+        enum quire_status (*open)(file_handle_t *, uint64_t bytes, struct quire_grant **);  /* " */
         void (*closed)(file_handle_t *);      /* the last reference went; or null */
         uint64_t bytes;                       /* its size */
         unsigned references;                  /* 1, made by the maker */
@@ -289,6 +293,17 @@ struct mobius_options {
         struct quire_host *host;                  /* unlock and pause of host.h are used */
         addr_t first, kernel, end;            /* 0, 0, 0: 0, 2 GB, 4 GB */
         bool idle;                            /* it is proc_idle, too */
+        const struct mobius_names *names;     /* beyond the system; or null */
+        void *names_context;
+};
+
+/* Names that reach further than the system, as VmmShare and VmmOpenSharedArea use them: those of
+ * the system are asked first.  A process that has them makes its NORMAL areas of the machine's
+ * own memory (QUIRE_HOSTED), which other processes can have; areas of other types stay
+ * the system's.  What the functions answer is what the calls note as error. */
+struct mobius_names {
+        enum quire_status (*publish)(void *context, const char *name, struct quire_grant *);
+        enum quire_status (*open)(void *context, const char *name, struct quire_grant **out);
 };
 
 /* User memory from 0 to 2 GB, kernel memory from 2 to 4 GB, address 0 included. */
@@ -299,8 +314,12 @@ process_t *mobius_process_open(const struct mobius_options *);
 /* On Linux, over the space of an open process: kernel memory from 2 GB to the end of it. */
 struct quire_process;
 process_t *mobius_process_here(struct quire_process *);
-/* A file by its descriptor, which stays the caller's; `writes' if it may be written. */
-file_handle_t *mobius_file_of(int descriptor, bool writes);
+/* The same, and names are those that all processes of this user see.  NORMAL areas are
+ * not paged then. */
+process_t *mobius_process_shared(struct quire_process *);
+/* A file by its descriptor, which stays the caller's; `writes' if it may be written.  It is
+ * quire_file_open()'s (quire/file.h). */
+file_handle_t *mobius_file_of(struct quire_process *, int descriptor, bool writes);
 
 /* Frees every node and handle; no thread accesses them any more.  False: a file could
  * not be written, and its modified pages are lost. */

@@ -16,11 +16,6 @@
 
 static struct area *areas;             /* [m] all of them */
 
-static bool has_pager(const struct area *a)
-{
-        return a->fate && a->desc.type != VM_AREA_NORMAL;
-}
-
 static struct area *new_area(struct context *c, unsigned type, uint32_t flags, size_t pages)
 {
         struct area *a = quire_mobius_alloc(&c->lodging, sizeof *a);
@@ -78,11 +73,13 @@ static enum quire_status plan_file(struct area *a, const struct making *m, struc
 {
         file_handle_t *file = m->dest1;
 
-        if (!file || !file->read ||
+        if (!file || !(file->read || file->open) ||
             m->pages > file->bytes / PAGE_BYTES + !!(file->bytes % PAGE_BYTES))
                 return QUIRE_INVALID;
         quire_mobius_file_hold(file);
         a->desc.dest.file = file;
+        if (file->open)
+                return QUIRE_OK;
         r->request.pager = file->write ? &quire_mobius_file_pager : &quire_mobius_read_only_pager;
         if (!file->write)
                 r->rights = QUIRE_R;
@@ -142,13 +139,25 @@ static enum quire_status plan_object(struct area *a, const struct making *m, str
         return st;
 }
 
+/* With all rights that there are. */
+static enum quire_status open_whole(struct area *a, const struct recipe *r,
+                                    struct quire_grant **out)
+{
+        file_handle_t *file = a->desc.type == VM_AREA_FILE ? a->desc.dest.file : NULL;
+        uint64_t bytes = r->request.bytes;
+
+        if (!file || !file->open)
+                return quire_object_open(a->system, &r->request, out);
+        return file->open(file, bytes < file->bytes ? bytes : file->bytes, out);
+}
+
 /* The object with its grant, narrowed to what the area may do.  On failure the area
  * is gone: by its pager, if there was one. */
 static enum quire_status open_object(struct area *a, const struct recipe *r)
 {
         struct quire_object_info info;
         struct quire_grant *all;
-        enum quire_status st = quire_object_open(a->system, &r->request, &all);
+        enum quire_status st = open_whole(a, r, &all);
 
         if (st != QUIRE_OK) {
                 quire_mobius_area_free(a);
@@ -156,7 +165,8 @@ static enum quire_status open_object(struct area *a, const struct recipe *r)
         }
         quire_object_describe(all, &info);
         a->number = info.number;
-        st = quire_grant_narrow(all, r->rights, &a->grant);
+        a->writes = info.rights & r->rights & QUIRE_W;
+        st = quire_grant_narrow(all, info.rights & r->rights, &a->grant);
         quire_grant_close(all);
         if (st != QUIRE_OK && !r->request.pager)
                 quire_mobius_area_free(a);
@@ -171,8 +181,11 @@ static enum quire_status build(struct context *c, const struct making *m, struct
 
         if (!a)
                 return QUIRE_NO_MEMORY;
+        if (c->names && m->type == VM_AREA_NORMAL)
+                r.request.flags = QUIRE_HOSTED;
         st = plan_object(a, m, &r);
-        if (st == QUIRE_OK && r.request.pager) {
+        a->paged = r.request.pager;
+        if (st == QUIRE_OK && a->paged) {
                 a->fate = quire_mobius_alloc(&a->lodging, a->desc.num_pages);
                 st = a->fate ? QUIRE_OK : QUIRE_NO_MEMORY;
         }
@@ -268,7 +281,7 @@ void quire_mobius_area_drop(struct area *a)
 
         quire_mobius_lock(&l);
         last = --a->refs == 0;
-        paged = has_pager(a);
+        paged = a->paged;
         if (last) {
                 delist(a);
                 if (a->desc.type == VM_AREA_FILE && a->desc.dest.file->area == &a->desc)
@@ -311,7 +324,7 @@ struct area *quire_mobius_area_of_number(struct quire_system *system, uint64_t n
 
 enum quire_status quire_mobius_area_write(struct area *a)
 {
-        if (a->desc.type != VM_AREA_FILE || !a->desc.dest.file->write)
+        if (a->desc.type != VM_AREA_FILE || !a->writes)
                 return QUIRE_OK;
         return quire_object_flush(a->grant, 0, (uint64_t)a->desc.num_pages * PAGE_BYTES);
 }

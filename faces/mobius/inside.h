@@ -45,6 +45,8 @@ struct area {
         size_t refs;                   /* [m] nodes, handles, opens, calls under way */
         struct place *places;          /* [a] those that show it */
         uint8_t *fate;                 /* [a] a page; null: none has one */
+        bool paged;                    /* [I] by a pager of ours */
+        bool writes;                   /* [I] the grant may */
         struct image *image;           /* [I] IMAGE */
         struct area *next, *prev;      /* [m] of all */
         wchar_t *name;                 /* [m] the copy that desc.name shows */
@@ -65,6 +67,8 @@ struct context {
         struct lodging lodging;        /* [I] */
         struct handle *handles;        /* [m] handle n is handles[n - 1] */
         size_t room;                   /* [m] of them */
+        const struct mobius_names *names;      /* [I] or null */
+        void *names_context;           /* [I] */
 };
 
 /* process.c: the context of a call */

@@ -2,15 +2,12 @@
  * linux.c - the face in a Linux process: opened over the process's space, records
  * from malloc, files by descriptors.
  *
- * read and write of a file are made in faults, that is in signal context: pread and pwrite
- * only.
- *
  * Lock: none.  (malloc has its own, and is never called from a fault, save by a handler of the
  * program's that calls Vmm* there.)
  */
 #include "inside.h"
-#include "quire/process.h"
-#include <errno.h>
+#include "quire/file.h"
+#include "quire/share.h"
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -45,7 +42,29 @@ static const struct quire_host_ops host_ops = {
         .lock = lock_nothing, .unlock = lock_nothing, .pause = let_others_run,
 };
 
-process_t *mobius_process_here(struct quire_process *process)
+static enum quire_status publish_name(void *process, const char *name, struct quire_grant *grant)
+{
+        struct quire_object_info info;
+
+        quire_object_describe(grant, &info);
+        return quire_name_publish(process, name, grant, info.rights);
+}
+
+/* With all rights that it was published with. */
+static enum quire_status open_name(void *process, const char *name, struct quire_grant **out)
+{
+        static const unsigned rights[] = { QUIRE_R | QUIRE_W | QUIRE_X, QUIRE_R | QUIRE_W,
+                                           QUIRE_R | QUIRE_X, QUIRE_R };
+        enum quire_status st = QUIRE_DENIED;
+
+        for (unsigned i = 0; st == QUIRE_DENIED && i < sizeof(rights) / sizeof(rights[0]); i++)
+                st = quire_name_open(process, name, rights[i], out);
+        return st;
+}
+
+static const struct mobius_names user_names = { publish_name, open_name };
+
+static process_t *open_here(struct quire_process *process, const struct mobius_names *names)
 {
         const struct quire_arena *last =
                 &quire_layout_64.arenas[quire_layout_64.count - 1];
@@ -61,48 +80,39 @@ process_t *mobius_process_here(struct quire_process *process)
                 .first = 64 << 10,
                 .kernel = (addr_t)2 << 30,
                 .end = last->first,
+                .names = names,
+                .names_context = process,
         });
+}
+
+process_t *mobius_process_here(struct quire_process *process)
+{
+        return open_here(process, NULL);
+}
+
+process_t *mobius_process_shared(struct quire_process *process)
+{
+        return open_here(process, &user_names);
 }
 
 /* ------------------------------------------------------------------------------ files */
 
 struct file {
         file_handle_t handle;          /* first, so that one is the other */
+        struct quire_process *process;
         int descriptor;
+        bool writes;
 };
 
-static bool read_file(file_handle_t *handle, uint64_t offset, void *out, size_t bytes)
+static enum quire_status open_object(file_handle_t *handle, uint64_t bytes,
+                                     struct quire_grant **out)
 {
         struct file *f = (struct file *)handle;
+        const struct quire_file_options options = {
+                .bytes = bytes, .flags = f->writes ? 0 : QUIRE_FILE_READ_ONLY,
+        };
 
-        for (size_t done = 0; done < bytes;) {
-                ssize_t n = pread(f->descriptor, (char *)out + done, bytes - done,
-                                  (off_t)(offset + done));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)                   /* 0: it was truncated */
-                        return false;
-                done += (size_t)n;
-        }
-        return true;
-}
-
-static bool write_file(file_handle_t *handle, uint64_t offset, const void *in, size_t bytes)
-{
-        struct file *f = (struct file *)handle;
-
-        for (size_t done = 0; done < bytes;) {
-                ssize_t n = pwrite(f->descriptor, (const char *)in + done, bytes - done,
-                                   (off_t)(offset + done));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return false;
-                done += (size_t)n;
-        }
-        return true;
+        return quire_file_open(f->process, f->descriptor, &options, out);
 }
 
 static void close_file(file_handle_t *handle)
@@ -113,7 +123,7 @@ static void close_file(file_handle_t *handle)
         free(f);
 }
 
-file_handle_t *mobius_file_of(int descriptor, bool writes)
+file_handle_t *mobius_file_of(struct quire_process *process, int descriptor, bool writes)
 {
         struct file *f = calloc(1, sizeof *f);
         struct stat about;
@@ -129,10 +139,10 @@ file_handle_t *mobius_file_of(int descriptor, bool writes)
                 free(f);
                 return NULL;
         }
-        f->handle = (file_handle_t){ .read = read_file, .closed = close_file, .references = 1,
+        f->process = process;
+        f->writes = writes;
+        f->handle = (file_handle_t){ .open = open_object, .closed = close_file, .references = 1,
                                      .bytes = (uint64_t)about.st_size };
-        if (writes)
-                f->handle.write = write_file;
         quire_mobius_answer(QUIRE_OK);
         return &f->handle;
 }

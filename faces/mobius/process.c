@@ -147,6 +147,8 @@ process_t *mobius_process_open(const struct mobius_options *o)
         if (!c)
                 return NULL;
         c->lodging = lodging;
+        c->names = o->names;
+        c->names_context = o->names_context;
         c->process.space = o->space;
         c->process.system = o->system;
         c->process.first = o->first;

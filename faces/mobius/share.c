@@ -76,6 +76,21 @@ static enum quire_status copy_name(struct area *a, const wchar_t *name, wchar_t 
         return QUIRE_OK;
 }
 
+/* In the system, and beyond it where the process has such names and the area can go there. */
+static enum quire_status set_name(const struct context *c, const struct area *a, const char *name)
+{
+        enum quire_status st = quire_name_set(a->system, name, a->grant);
+
+        if (st != QUIRE_OK || !c->names)
+                return st;
+        st = c->names->publish(c->names_context, name, a->grant);
+        if (st == QUIRE_UNSUPPORTED)
+                return QUIRE_OK;
+        if (st != QUIRE_OK && quire_name_remove(a->system, name) != QUIRE_OK)
+                return QUIRE_CONFLICT;        /* somebody else has removed it */
+        return st;
+}
+
 enum quire_status quire_mobius_share(struct context *c, const void *base, const wchar_t *name,
                                      struct area **out)
 {
@@ -91,7 +106,7 @@ enum quire_status quire_mobius_share(struct context *c, const void *base, const 
         if (name_to_utf8(name, utf8))
                 st = copy_name(a, name, &copy, &bytes);
         if (st == QUIRE_OK)
-                st = quire_name_set(a->system, utf8, a->grant);
+                st = set_name(c, a, utf8);
         if (st != QUIRE_OK) {
                 if (copy)
                         quire_mobius_free(&a->lodging, copy, bytes);
@@ -137,18 +152,13 @@ static enum quire_status find_grant(struct quire_system *system, const char *nam
         return st;
 }
 
-enum quire_status quire_mobius_open_shared(struct context *c, const wchar_t *name,
-                                           struct area **out)
+/* The area of the grant, held; the grant is the area's, or closed. */
+static enum quire_status area_of_grant(struct context *c, struct quire_grant *grant,
+                                       struct area **out)
 {
         struct quire_object_info info;
-        char utf8[NAME_BYTES + 1];
-        struct quire_grant *grant;
-        enum quire_status st = QUIRE_INVALID;
+        enum quire_status st = QUIRE_OK;
 
-        if (name_to_utf8(name, utf8))
-                st = find_grant(c->process.system, utf8, &grant);
-        if (st != QUIRE_OK)
-                return st;
         quire_object_describe(grant, &info);
         quire_mobius_lock(&c->lodging);
         *out = quire_mobius_area_of_number(c->process.system, info.number);
@@ -162,6 +172,36 @@ enum quire_status quire_mobius_open_shared(struct context *c, const wchar_t *nam
         }
         quire_grant_close(grant);
         return st;
+}
+
+/* From beyond the system: whoever asks next finds it here. */
+static enum quire_status open_beyond(struct context *c, const char *name,
+                                     struct quire_grant **out)
+{
+        enum quire_status st = c->names->open(c->names_context, name, out);
+
+        if (st != QUIRE_OK)
+                return st;
+        st = quire_name_set(c->process.system, name, *out);
+        if (st == QUIRE_OK)
+                return st;
+        quire_grant_close(*out);              /* CONFLICT: another thread was first */
+        return st == QUIRE_CONFLICT ? find_grant(c->process.system, name, out) : st;
+}
+
+enum quire_status quire_mobius_open_shared(struct context *c, const wchar_t *name,
+                                           struct area **out)
+{
+        char utf8[NAME_BYTES + 1];
+        struct quire_grant *grant;
+        enum quire_status st;
+
+        if (!name_to_utf8(name, utf8))
+                return QUIRE_INVALID;
+        st = find_grant(c->process.system, utf8, &grant);
+        if (st == QUIRE_NOT_PRESENT && c->names)
+                st = open_beyond(c, utf8, &grant);
+        return st == QUIRE_OK ? area_of_grant(c, grant, out) : st;
 }
 
 vm_desc_t *VmmOpenSharedArea(const wchar_t *name)

@@ -148,12 +148,12 @@ bool mobius_area_flush(void *ptr)
 
 /* ----------------------------------------------------------------------------- faults */
 
-/* A page of a NORMAL area could, or could not, be read: nobody else would know. */
+/* A page could, or could not, be read: where no pager of ours knows, nobody else does. */
 static void note_read(struct area *a, uint64_t page, bool failed)
 {
         uint8_t *fresh = NULL;
 
-        if (a->desc.type != VM_AREA_NORMAL)
+        if (a->paged)
                 return;
         if (failed && !__atomic_load_n(&a->fate, __ATOMIC_ACQUIRE))
                 fresh = quire_mobius_alloc(&a->lodging, a->desc.num_pages);

@@ -59,6 +59,33 @@ QUIRE_CHECKED enum quire_status quire_file_open_path(struct quire_process *, con
                                                      struct quire_grant **out);
 
 /*
+ * A working set: which pages of a CALLBACK object (a file's, or any pager's) a run of a
+ * program needed, in which order, in a small file; and bringing them in while another
+ * run begins.
+ *
+ * The set is a hint: one that is of another object, too old or damaged does no harm but to
+ * the time that it takes.  A grant given to open is held until close.
+ */
+struct quire_record;
+struct quire_replay;
+
+/* Note what is asked for from now on.  BUSY: somebody does already. */
+QUIRE_CHECKED enum quire_status quire_record_open(struct quire_process *, struct quire_grant *,
+                                                  struct quire_record **out);
+/* Write the set to the path, in place of what was there; null: forget it.  The record is closed
+ * in any case.  IO_ERROR: it could not be written, and what was there is there still. */
+enum quire_status quire_record_close(struct quire_record *, const char *path);
+
+/* Bring in what the set at the path names, by a thread, in its order, as far as frames are
+ * free; what the program touches meanwhile comes first.  NOT_PRESENT: there is no such
+ * file; INVALID: it is not a working set, or of an object of another size. */
+QUIRE_CHECKED enum quire_status quire_replay_open(struct quire_process *, struct quire_grant *,
+                                                  const char *path, struct quire_replay **out);
+/* End it; `finish': not before everything has been asked for.  Returns the bytes that it
+ * brought in or found there. */
+uint64_t quire_replay_close(struct quire_replay *, bool finish);
+
+/*
  * A server: threads that call the functions of a pager in ordinary context.
  *
  * fill and write of a served pager may allocate, lock and wait, and take as long as they

@@ -136,7 +136,8 @@ struct quire_machine_ops {
 
         /* Show frames[i] at page i of the range, where nothing is shown.
          * access includes R, and the region's attributes (types.h); of store
-         * frames, frames[i] is the view's own page (or frames are shared). */
+         * frames, frames[i] is the view's own page (or frames are shared), and
+         * in a view that copies access has no W, here and in protect. */
         enum quire_status (*enter)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                    const quire_frame *frames, unsigned access);
         /* Narrow or widen the access of what is shown; leave holes alone. */

@@ -56,7 +56,9 @@ uint64_t quire_budget_least(uint64_t page_size);
 /* INVALID: a budget too small, an unknown policy; NO_MEMORY. */
 QUIRE_CHECKED enum quire_status quire_system_open(const struct quire_config *,
                                                   struct quire_system **out);
-/* Every space of it is closed.  Waits for transfers under way. */
+/* Every space of it is closed; grants that are still open are closed with it, and are
+ * not to be used any more.  Waits for transfers under way, and for pagers that are
+ * written to. */
 void quire_system_close(struct quire_system *);
 
 uint64_t quire_system_page(const struct quire_system *);   /* bytes a page */
@@ -376,6 +378,23 @@ QUIRE_CHECKED enum quire_status quire_object_dirty(struct quire_grant *, uint64_
 QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint64_t offset,
                                                      uint64_t bytes, bool reset,
                                                      struct quire_range *out, uint64_t *count);
+
+/*
+ * The fault set: note from now on which pages of a CALLBACK object its pager is asked for, in
+ * this order, as runs: at most `room' of them, and no more are noted then.  The runs
+ * are the caller's memory, not paged, until it stops noting with room 0 (which makes
+ * their .first bytes); *count: how many there are by then, or so far.  BUSY: somebody
+ * else is noting.
+ */
+QUIRE_CHECKED enum quire_status quire_object_record(struct quire_grant *,
+                                                    struct quire_range *runs, uint64_t room,
+                                                    uint64_t *count);
+/* Bring pages of a CALLBACK object in before they are touched, as far as frames are free:
+ * nothing is evicted.  They are shown when they are touched.  BUSY: a good many
+ * are being read already, *did (bytes from offset on) says how far it came; NO_MEMORY: no
+ * frames are left; IO_ERROR: its pager fails (without `ahead', this waits for it). */
+QUIRE_CHECKED enum quire_status quire_object_prefetch(struct quire_grant *, uint64_t offset,
+                                                      uint64_t bytes, uint64_t *did);
 
 /* Pages of a CALLBACK object: those that somebody waits for arrive and he goes on;
  * those that nobody asked for are taken as far as frames are free; those that

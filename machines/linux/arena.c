@@ -442,8 +442,7 @@ enum quire_status quire_linux_reserve(struct quire_mspace *s, uint64_t va, uint6
         if (view) {
                 if (!quire_view_holds(view->store, view->first, pages))
                         return QUIRE_INVALID;
-                /* Which private frames are shown there only the page map tells. */
-                if (view->copies && s->l->pagemap < 0)
+                if (view->copies && !quire_view_can_copy(s->l))
                         return QUIRE_UNSUPPORTED;
                 want.store = view->store;
                 want.index = view->first;

@@ -281,6 +281,18 @@ long quire_uffd_continue(struct quire_linux *l, uint64_t va, uint64_t pages, boo
         return 0;
 }
 
+/* Does it do so in the same call?  Asked with a page that nothing is registered for, which
+ * is refused for that reason only where the mode is known. */
+bool quire_uffd_continues_protected(const struct quire_linux *l)
+{
+        struct uffdio_continue c = {
+                .range = { l->zeroes, PAGE },
+                .mode = UFFDIO_CONTINUE_MODE_DONTWAKE | UFFDIO_CONTINUE_MODE_WP,
+        };
+
+        return sys_ioctl(l->uffd, UFFDIO_CONTINUE, &c) != -EINVAL;
+}
+
 void quire_uffd_wake(struct quire_linux *l, uint64_t va)
 {
         struct uffdio_range r = { va & ~(PAGE - 1), PAGE };

@@ -17,8 +17,8 @@
  *            entries forgot that some were: the core grants again what it is
  *            asked for.  Of paged objects that are shared it makes copies, while
  *            the parent waits; what is delegated (HOSTED) parent and child go on
- *            sharing, like any shared mapping.  The pagefiles of before are only read; its own is made with its
- *            first write.
+ *            sharing, like any shared mapping.  The pagefiles of before are only
+ *            read; its own is made with its first write.
  *
  * A linked program gets this through pthread_atfork; the agent calls it itself.
  * vfork and posix_spawn share the parent's memory and need none of it.  A child

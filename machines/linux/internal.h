@@ -235,6 +235,7 @@ long quire_uffd_move(struct quire_linux *, uint64_t to, uint64_t from, uint64_t 
 long quire_uffd_protect(struct quire_linux *, uint64_t va, uint64_t pages, bool wp);
 long quire_uffd_continue(struct quire_linux *, uint64_t va, uint64_t pages, bool wp,
                          uint64_t *done);
+bool quire_uffd_continues_protected(const struct quire_linux *);
 void quire_uffd_wake(struct quire_linux *, uint64_t va);
 
 /* --- arena.c */
@@ -297,6 +298,7 @@ unsigned quire_store_descriptors(struct quire_linux *, int *out, unsigned room);
 long quire_view_map(const struct chunk *, int flags);
 long quire_view_open(const struct chunk *);
 long quire_view_watch(struct quire_linux *, const struct chunk *);
+bool quire_view_can_copy(const struct quire_linux *);
 bool quire_view_find(const struct quire_linux *, uint64_t va, struct chunk *out);
 long quire_view_enter(struct quire_linux *, const struct chunk *, uint64_t va, uint64_t pages,
                       bool writable);

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define READY_STEP 4096u
+#define FILL_RUN 16u             /* pages made at once: fewer than may be stale */
 #define LOOKS 8u                 /* runs looked at before a shorter one will do */
 
 /* ----------------------------------------------------------------- slots */
@@ -117,33 +118,38 @@ void quire_pool_staled(struct quire_linux *l, uint32_t slot)
 
         bits_set(&p->stale, slot);
         p->stales++;
+        if (slot < p->stale_hint)
+                p->stale_hint = slot;
         if (p->stales > p->slack - QUIRE_RUN_MAX - STORE_RUN)
                 trim_stale(p, p->stales / 2);
 }
 
-/* A page of zeroes in a claimed, empty slot. */
-static bool fill_slot(struct quire_linux *l, uint32_t slot)
+/* Pages of zeroes in empty slots, one call for a few: all but the first are stale. */
+static uint32_t fill_slots(struct quire_linux *l)
 {
+        struct pool *p = &l->pool;
+        uint32_t got, slot = quire_pool_claim(p, FILL_RUN, &got);
         uint64_t done;
 
-        return !quire_uffd_copy(l, slot_va(&l->pool, slot), l->zeroes, 1, false, &done);
+        if (slot == NO_SLOT)
+                return NO_SLOT;
+        (void)quire_uffd_copy(l, slot_va(p, slot), l->zeroes, got, false, &done);
+        for (uint32_t i = 0; i < got; i++) {
+                if (i >= done)
+                        quire_pool_emptied(p, slot + i);
+                else if (i)
+                        quire_pool_staled(l, slot + i);
+        }
+        return done ? slot : NO_SLOT;
 }
 
 /* A slot with some page in it, or NO_SLOT. */
 static uint32_t slot_with_page(struct quire_linux *l, bool *zero)
 {
         uint32_t slot = quire_pool_reuse(&l->pool);
-        uint32_t got;
 
         *zero = slot == NO_SLOT;
-        if (slot != NO_SLOT)
-                return slot;
-        slot = quire_pool_claim(&l->pool, 1, &got);
-        if (slot != NO_SLOT && !fill_slot(l, slot)) {
-                quire_pool_emptied(&l->pool, slot);
-                return NO_SLOT;
-        }
-        return slot;
+        return slot != NO_SLOT ? slot : fill_slots(l);
 }
 
 /* ---------------------------------------------------------------- frames */

@@ -393,6 +393,13 @@ bool quire_view_holds(const struct quire_store *s, uint64_t index, uint64_t page
         return index < s->pages && pages <= s->pages - index;
 }
 
+/* Which private frames are shown only the page map tells; and between showing a page of
+ * the file and protecting it the kernel would let somebody write a copy. */
+bool quire_view_can_copy(const struct quire_linux *l)
+{
+        return l->pagemap >= 0 && (!(l->can & CAN_WP) || quire_uffd_continues_protected(l));
+}
+
 bool quire_view_find(const struct quire_linux *l, uint64_t va, struct chunk *out)
 {
         return l->stores && quire_chunk_find(l, va, out) && out->store;

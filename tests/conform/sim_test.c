@@ -561,6 +561,74 @@ static void alike_claims_are_joined(void)
         quire_claims_close(&claims);
 }
 
+/* The window of a frame before it is entered, while it is shown, and after it was taken. */
+static void look_through_windows(bool no_share, void *window[3])
+{
+        quire_frame frame;
+        struct court c;
+
+        court_open(&c, &(struct quire_sim_host_options){ 0 },
+                   (struct quire_sim_options){ .no_share = no_share });
+        quire_sim_on_stop(c.host, NULL, NULL);
+        frame = court_frame(&c);
+        window[0] = c.mo->frame_window(c.m, frame);
+        REQUIRE(c.mo->enter(c.space, COURT_VA, 1, &frame, QUIRE_R) == QUIRE_OK);
+        window[1] = c.mo->frame_window(c.m, frame);
+        REQUIRE(c.mo->take(c.space, COURT_VA, 1, &frame) == QUIRE_OK);
+        window[2] = c.mo->frame_window(c.m, frame);
+        c.mo->frame_free(c.m, frame);
+        c.ho->unlock(c.h);
+        close_clean(&c);
+}
+
+static void windows_stay_where_frames_are_shared(void)
+{
+        void *window[3];
+
+        look_through_windows(false, window);
+        CHECK(window[0] && window[0] == window[1] && window[0] == window[2]);
+        look_through_windows(true, window);
+        CHECK(window[0] && !window[1] && window[2]);
+}
+
+/* Devices and what delegated views touch are nobody's frames. */
+static void what_is_not_the_cores_is_not_counted(void)
+{
+        struct quire_view of_store = { NULL, 1, false };
+        struct quire_range o;
+        uint64_t word = 7;
+        quire_frame frame;
+        struct court c;
+
+        court_open(&c, &(struct quire_sim_host_options){ 0 },
+                   (struct quire_sim_options){ .frames = 1, .physical = { COURT_DEVICE, 4 } });
+        quire_sim_on_stop(c.host, NULL, NULL);
+        CHECK(!quire_sim_physical(c.sim, COURT_DEVICE - 1) &&
+              !quire_sim_physical(c.sim, COURT_DEVICE + 4 * 4096));
+        for (uint64_t i = 0; i < 4; i++)
+                CHECK(c.mo->frame_physical(c.m, COURT_DEVICE + i * 4096, &frame) == QUIRE_OK);
+        CHECK(c.mo->enter(c.space, COURT_VA, 1, &frame, QUIRE_R | QUIRE_W) == QUIRE_OK);
+        REQUIRE(c.mo->store_open(c.m, 8, &of_store.store) == QUIRE_OK);
+        REQUIRE(c.mo->delegate(c.space, 2 * COURT_VA, 4, &of_store, &o) == QUIRE_OK);
+        REQUIRE(c.mo->delegate_protect(c.space, 2 * COURT_VA, 4, QUIRE_R | QUIRE_W) == QUIRE_OK);
+        c.ho->unlock(c.h);
+        CHECK(quire_sim_access(c.sim, c.space, COURT_VA + 8, QUIRE_W, &word, 8) == QUIRE_OK);
+        CHECK_EQ(((uint64_t *)quire_sim_physical(c.sim, COURT_DEVICE + 3 * 4096))[1], 7);
+        for (uint64_t i = 0; i < 4; i++)
+                CHECK(quire_sim_access(c.sim, c.space, 2 * COURT_VA + i * 4096, QUIRE_W, &word,
+                                       8) == QUIRE_OK);
+        CHECK_EQ(quire_sim_count(c.sim).frames_peak, 0);
+        /* The core asks for one: now it is his. */
+        c.ho->lock(c.h);
+        CHECK(c.mo->frame_alloc(c.m, of_store.store, 2, QUIRE_ZEROED, &frame) == QUIRE_OK);
+        CHECK_EQ(*(uint64_t *)c.mo->frame_window(c.m, frame), 7);
+        CHECK_EQ(quire_sim_count(c.sim).frames, 1);
+        c.mo->delegate_release(c.space, 2 * COURT_VA, 4);
+        c.mo->store_close(c.m, of_store.store);
+        c.ho->unlock(c.h);
+        close_clean(&c);
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
@@ -579,6 +647,8 @@ int main(int argc, char **argv)
         RUN(an_access_without_progress_is_a_livelock);
         RUN(frames_are_limited);
         RUN(abilities_are_chosen);
+        RUN(windows_stay_where_frames_are_shared);
+        RUN(what_is_not_the_cores_is_not_counted);
         RUN(an_access_crosses_pages);
         RUN(claims_are_a_partition);
         RUN(alike_claims_are_joined);

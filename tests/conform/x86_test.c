@@ -291,6 +291,46 @@ static void a_closed_space_is_forgotten(void)
         CHECK(look_into_a_new_space(forget) == QUIRE_OK);
 }
 
+/* Attributes are bits of the entry, and stay when the processor notes accesses. */
+static void attributes_are_in_the_entry(void)
+{
+        static const struct {
+                unsigned attributes;
+                quire_pte set;
+        } rows[] = {
+                { 0, QUIRE_PTE_USER },
+                { QUIRE_KERNEL, 0 },
+                { QUIRE_CACHE_THROUGH, QUIRE_PTE_USER | QUIRE_PTE_PWT },
+                { QUIRE_CACHE_NONE, QUIRE_PTE_USER | QUIRE_PTE_PCD | QUIRE_PTE_PWT },
+                { QUIRE_CACHE_COMBINE | QUIRE_KERNEL, QUIRE_PTE_PAT },
+        };
+        const quire_pte all = QUIRE_PTE_USER | QUIRE_PTE_PWT | QUIRE_PTE_PCD | QUIRE_PTE_PAT;
+        struct quire_range o;
+        quire_frame frame;
+        uint64_t word = 1;
+        bool large;
+
+        open_machine((struct quire_x86_options){ .no_share = true });
+        REQUIRE(mo->reserve(space, QUIRE_X86_PAGE, 1, NULL, &o) == QUIRE_OK);
+        REQUIRE(mo->frame_physical(m, QUIRE_X86_DEVICES, &frame) == QUIRE_OK);
+        for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+                const unsigned access = QUIRE_R | QUIRE_W | rows[i].attributes;
+                const quire_pte *e;
+
+                CHECK(mo->enter(space, QUIRE_X86_PAGE, 1, &frame, access) == QUIRE_OK);
+                CHECK(touch(space, QUIRE_X86_PAGE, QUIRE_W | QUIRE_KERNEL, &word) == QUIRE_OK);
+                mo->protect(space, QUIRE_X86_PAGE, 1, access & ~(unsigned)QUIRE_W);
+                e = quire_table_find(quire_x86_table(space), QUIRE_X86_PAGE, &large);
+                REQUIRE(e);
+                CHECK_EQ(*e & all, rows[i].set);
+                CHECK(*e & QUIRE_PTE_DIRTY && !(*e & QUIRE_PTE_WRITE));
+                CHECK(touch(space, QUIRE_X86_PAGE, QUIRE_R, &word) ==
+                      (rows[i].attributes & QUIRE_KERNEL ? QUIRE_DENIED : QUIRE_OK));
+                CHECK(mo->take(space, QUIRE_X86_PAGE, 1, &frame) == QUIRE_OK);
+        }
+        close_machine();
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
@@ -301,5 +341,6 @@ int main(int argc, char **argv)
         RUN(invalidation_reaches_other_processors_M2);
         RUN(a_missing_shootdown_shows);
         RUN(a_closed_space_is_forgotten);
+        RUN(attributes_are_in_the_entry);
         return test_end();
 }

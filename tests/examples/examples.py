@@ -117,6 +117,42 @@ def checkpoint(example):
     example.check(os.path.exists(path) and os.path.getsize(path) == 24 * MIB, 'file_has_its_size')
 
 
+def producer(example):
+    for mib in (1, 20):
+        text = example.run(mib)
+        example.check('consumer  may not write the ring\n' in text, f'{mib}_rights_are_narrow', text)
+        example.check(f'consumed  {mib} MiB, 0 words wrong\n' in text, f'{mib}_all_arrives', text)
+
+
+def fanout(example):
+    text = example.run(40, 8)
+    own = example.find(r'^workers +8, with ([\d.]+) MiB of their own together$', text, 'workers')
+    changed = 8 * 40 / 100                       # MiB: every hundredth page, by each
+    example.check(own and changed * 0.9 <= own[0] <= changed * 1.5 + 1, 'costs_what_was_changed', str(own))
+    example.check(text.endswith('wrong     0\n'), 'nobody_sees_the_others', text)
+
+
+def archive(example):
+    made = example.find(r'^made (\d+) KiB of (\d+) KiB$', example.run('make', 'packed', 16), 'is_made')
+    example.check(made and made[1] == 16 * 1024 and made[0] < made[1] * 3 // 4, 'is_smaller', str(made))
+    count = 16 * MIB // 16
+    text = example.run('sum', 'packed')
+    total = example.find(r'^sum (\d+) of (\d+) records$', text, 'says_the_sum')
+    example.check(total == [sum(i * i % 1000003 for i in range(count)), count], 'adds_up', str(total))
+    memory = example.find(r'^(\d+) KiB unpacked, (\d+) KiB in memory at the peak$', text, 'says_its_memory')
+    example.check(memory and memory[0] >= 16 * 1024 and 0 < memory[1] <= 4096, 'within_budget', str(memory))
+    text = example.run('find', 'packed', 2 * 77777, 5, 2 * count)
+    example.check(text.startswith(f'155554: {77777 ** 2 % 1000003}\n5: none\n{2 * count}: none\n'), 'finds', text)
+    memory = example.find(r'^(\d+) KiB unpacked, (\d+) KiB in memory', text, 'says_what_it_unpacked')
+    example.check(memory and memory[0] < 4096, 'unpacks_what_is_touched', str(memory))
+    path = os.path.join(example.folder, 'packed')
+    os.truncate(path, os.path.getsize(path) - 100)
+    done = subprocess.run([example.program, 'sum', path], text=True, capture_output=True, timeout=100,
+                          env=dict(clean_environment(), TMPDIR=example.folder, LD_LIBRARY_PATH=example.folder))
+    example.check(done.returncode == 3 and done.stderr == 'archive: a block is damaged\n', 'a_damaged_one_is_an_error',
+                  f'{done.returncode} {done.stderr}')
+
+
 def main():
     name, program, library = sys.argv[1:]
     tests = Tests()
@@ -126,7 +162,8 @@ def main():
             # Copies, since the build folder may lie where this user may not look.
             shutil.copy(program, os.path.join(folder, 'program'))
             shutil.copy(library, os.path.join(folder, 'libquire.so.0'))
-            {'sort': sort, 'stack': stack, 'array': array, 'checkpoint': checkpoint}[name](
+            {'sort': sort, 'stack': stack, 'array': array, 'checkpoint': checkpoint, 'producer': producer,
+             'fanout': fanout, 'archive': archive}[name](
                 Example(name, uid, folder, tests))
     tests.end()
 

@@ -25,7 +25,7 @@ from under import Tests, clean_environment  # noqa: E402
 
 WARNINGS = ['-Wall', '-Wextra', '-Wconversion', '-Werror', '-Wno-unused-variable', '-Wno-unused-function',
             '-Wno-unused-but-set-variable', '-O1']
-HEADERS = '#include <quire/share.h>\n#include <stdio.h>\n#include <stdlib.h>\n'
+HEADERS = '#include <quire/file.h>\n#include <quire/process.h>\n#include <quire/share.h>\n#include <stdio.h>\n#include <stdlib.h>\n'
 PRELUDE = """
 void fragment_%d(struct quire_process *process, struct quire_system *system, struct quire_space *space,
                  uint64_t va, uint64_t bytes, uint64_t page, enum quire_status status);

@@ -11,6 +11,8 @@
 #include <quire/process.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 enum { USER_RW = VM_MEM_USER | VM_MEM_READ | VM_MEM_WRITE, READ_ONLY = VM_MEM_USER | VM_MEM_READ };
 #define MB ((size_t)1 << 20)
@@ -28,7 +30,7 @@ static void give_up_access(int sig)
         signal(sig, SIG_DFL);
 }
 
-static void act_open(void)
+static void act_open_as(process_t *(*open)(struct quire_process *))
 {
         const struct quire_process_options options = { .memory = BUDGET, .tier_percent = 255 };
 
@@ -38,9 +40,14 @@ static void act_open(void)
                 fprintf(stderr, "%s\n", quire_process_problem());
                 test_give_up();
         }
-        process = mobius_process_here(quire);
+        process = open(quire);
         REQUIRE(process != NULL);
         mobius_process_enter(process);
+}
+
+static void act_open(void)
+{
+        act_open_as(mobius_process_here);
 }
 
 static void act_close(void)
@@ -367,7 +374,7 @@ static void test_C5_C24_a_file_larger_than_memory(void)
         uint8_t *at;
 
         act_open();
-        file = mobius_file_of(fd, true);
+        file = mobius_file_of(quire, fd, true);
         REQUIRE(file != NULL);
         at = VmmMapFile(file, 0, PAGES, USER_RW | VM_MEM_ZERO);
         mobius_file_close(file);                             /* the area has it */
@@ -396,21 +403,124 @@ static void test_C5_a_truncated_file_is_a_fault_and_no_end(void)
         uint8_t *at;
 
         act_open();
-        file = mobius_file_of(fd, true);
+        file = mobius_file_of(quire, fd, true);
         REQUIRE(file != NULL);
         at = VmmMapFile(file, 0, 4, USER_RW);
         REQUIRE(at != NULL);
         CHECK_EQ(*at, 1);
         REQUIRE(!ftruncate(fd, PAGE_SIZE));
         CHECK(load_signal(page_at(at, 3)) != 0);
+        CHECK(!VmmPageFault(process, (addr_t)page_at(at, 3), false));
         CHECK_EQ(mobius_page_state(process, (addr_t)page_at(at, 3)), MOBIUS_PAGE_READFAILED);
         REQUIRE(!ftruncate(fd, 4 * PAGE_SIZE));
         CHECK_EQ(*page_at(at, 3), 0);
-        CHECK(mobius_file_of(-1, false) == NULL);
+        CHECK(mobius_file_of(quire, -1, false) == NULL);
         CHECK_EQ(mobius_error(), MOBIUS_EINVALID);
         mobius_file_close(file);
         act_close();
         close(fd);
+}
+
+/* -------------------------------------------------------------------- two processes */
+
+/* What the peer is asked, on a socket: a letter and a number, which it answers. */
+struct question {
+        char what;
+        uint64_t number;
+};
+
+static uint8_t *peer_at;
+
+static uint64_t answer_question(struct question q)
+{
+        vm_desc_t *desc;
+
+        switch (q.what) {
+        case 'o':                                            /* open and map; the error */
+                desc = VmmOpenSharedArea(L"mobius test");
+                if (!desc)
+                        return (uint64_t)mobius_error();
+                peer_at = VmmMapSharedArea(desc, 0, USER_RW);
+                mobius_area_close(desc);
+                return peer_at ? desc->num_pages << 8 : 255;
+        case 'r':
+                return peer_at[q.number];
+        case 'w':
+                peer_at[q.number] = (uint8_t)(q.number + 1);
+                return 0;
+        default:
+                return VmmFree(peer_at);
+        }
+}
+
+/* A process of its own, that opened Quire itself. */
+static _Noreturn void be_peer(int socket)
+{
+        const struct quire_process_options options = { .memory = BUDGET, .tier_percent = 255 };
+        struct question q;
+        process_t *p;
+
+        if (quire_process_open(&options, &quire) != QUIRE_OK)
+                _exit(1);
+        p = mobius_process_shared(quire);
+        mobius_process_enter(p);
+        while (read(socket, &q, sizeof q) == sizeof q) {
+                uint64_t answer = answer_question(q);
+
+                if (write(socket, &answer, sizeof answer) != sizeof answer)
+                        _exit(2);
+        }
+        _exit(mobius_process_close(p) ? 0 : 3);
+}
+
+static uint64_t ask(int socket, char what, uint64_t number)
+{
+        struct question q = { .what = what, .number = number };
+        uint64_t answer = UINT64_MAX;
+
+        CHECK(write(socket, &q, sizeof q) == sizeof q);
+        CHECK(read(socket, &answer, sizeof answer) == sizeof answer);
+        return answer;
+}
+
+static void test_C23_C26_a_named_area_in_another_process(void)
+{
+        char directory[] = "/tmp/quire-mobius-names.XXXXXX";
+        int pair[2], status = -1;
+        uint8_t *at;
+        pid_t peer;
+
+        REQUIRE(mkdtemp(directory) != NULL && !setenv("XDG_RUNTIME_DIR", directory, 1));
+        REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+        peer = fork();                                       /* before there is a Quire here */
+        REQUIRE(peer >= 0);
+        if (!peer) {
+                close(pair[0]);
+                be_peer(pair[1]);
+        }
+        close(pair[1]);
+        act_open_as(mobius_process_shared);
+        CHECK_EQ(ask(pair[0], 'o', 0), MOBIUS_ENOTFOUND);
+        at = VmmAlloc(16, 0, USER_RW);
+        REQUIRE(at != NULL && VmmShare(at, L"mobius test") != NULL);
+        at[3 * PAGE_SIZE] = 42;
+        CHECK_EQ(ask(pair[0], 'o', 0), 16 << 8);
+        CHECK_EQ(ask(pair[0], 'r', 3 * PAGE_SIZE), 42);
+        CHECK_EQ(ask(pair[0], 'r', 5 * PAGE_SIZE), 0);
+        CHECK_EQ(ask(pair[0], 'w', 5 * PAGE_SIZE + 7), 0);   /* a frame of its making ... */
+        CHECK_EQ(at[5 * PAGE_SIZE + 7], 8);                  /* ... is ours, too */
+        at[5 * PAGE_SIZE + 7] = 9;
+        CHECK_EQ(ask(pair[0], 'r', 5 * PAGE_SIZE + 7), 9);
+        CHECK(VmmShare(VmmAlloc(1, 0, USER_RW), L"mobius test") == NULL);
+        CHECK_EQ(mobius_error(), MOBIUS_EEXIST);
+        CHECK(VmmFree(at));
+        CHECK_EQ(ask(pair[0], 'r', 3 * PAGE_SIZE), 42);      /* the area survives */
+        CHECK_EQ(ask(pair[0], 'f', 0), true);
+        CHECK_EQ(ask(pair[0], 'o', 0), MOBIUS_ENOTFOUND);    /* and its name went with it */
+        close(pair[0]);
+        CHECK(waitpid(peer, &status, 0) == peer && status == 0);
+        act_close();
+        CHECK(!rmdir(directory));
 }
 
 /* ---------------------------------------------------------------------------- threads */
@@ -494,6 +604,7 @@ int main(int argc, char **argv)
         RUN(test_C13_reserved_and_empty_memory_faults);
         RUN(test_C18_a_handler_may_call_the_face);
         RUN(test_C21_page_fault_brings_the_page_in);
+        RUN(test_C23_C26_a_named_area_in_another_process);
         RUN(test_C23_C26_a_named_area_shows_the_same_memory_elsewhere);
         return test_end();
 }

@@ -81,6 +81,33 @@ static enum quire_status fill(void *context, uint64_t offset, uint64_t bytes, un
         return access ? QUIRE_OK : QUIRE_INVALID;
 }
 
+static enum quire_status fill_ahead(void *context, struct quire_object *o, uint64_t offset,
+                                    uint64_t bytes, void *const page[])
+{
+        struct run_book *b = context;
+        uint64_t first = b->ahead == BOOK_FILLS_IN_TWO ? bytes / 2 & ~(b->run->page - 1) : 0;
+
+        check_range(b, offset, bytes);
+        if (b->ahead == BOOK_NOT_AHEAD)
+                return QUIRE_IO_ERROR;
+        for (uint64_t i = 0; i < bytes >> b->run->shift; i++)
+                memcpy(page[i], home_of(b, (offset >> b->run->shift) + i), b->run->page);
+        if (first)
+                quire_pager_filled(o, offset, first, QUIRE_OK);
+        quire_pager_filled(o, offset + first, bytes - first,
+                           b->ahead == BOOK_FILLS_NOT ? QUIRE_IO_ERROR : QUIRE_OK);
+        return QUIRE_BUSY;
+}
+
+static enum quire_status sync_home(void *context)
+{
+        struct run_book *b = context;
+
+        if (!b->object || b->closed || b->dead || b->object->homeless)
+                run_fails(b->run, "a pager is asked to sync that is closed, dead or homeless");
+        return QUIRE_OK;
+}
+
 static enum quire_status take(void *context, uint64_t offset, uint64_t bytes,
                               const void *const page[])
 {
@@ -133,7 +160,8 @@ struct run_book *run_book_open(struct run *r, uint64_t pages)
         *b = (struct run_book){ .run = r, .home = malloc(pages << r->shift) };
         if (!b->home)
                 abort();
-        b->pager = (struct quire_pager){ .fill = fill, .write = take, .closed = closed };
+        b->pager = (struct quire_pager){ .fill = fill, .write = take, .ahead = fill_ahead,
+                                         .sync = sync_home, .closed = closed };
         for (uint64_t i = 0; i < pages; i++) {
                 b->first[i] = (struct model_content){ .fill = draw_mix(++r->fills) };
                 model_bytes(&r->model[0], &b->first[i], home_of(b, i));

@@ -1,7 +1,7 @@
 /*
- * model.c - what quire.h promises, in the simplest form that can be checked:
- * an array of pages.  At most 400 lines, so that it can be read beside the
- * header and believed.
+ * model.c - what quire.h promises of regions, in the simplest form that can be
+ * checked: an array of pages.  To be read beside the header and believed; what it
+ * promises of objects is in objects.c.
  *
  * Does not know: where pages lie, frames, slots, policies, time.  A status that
  * depends on them (NO_MEMORY, BUSY, IO_ERROR) is the test's to judge; the model

@@ -291,7 +291,7 @@ void model_region_refer(const struct model_region *r, bool comes)
                 g->refs++;
                 return;
         }
-        if (shared(r) && !o->regions)               /* nobody looks at what was locked through a region */
+        if (shared(r) && !o->regions)    /* what was locked through any of them is let go */
                 for (uint64_t i = 0; i < o->pages; i++)
                         model_let_go(g->system, &o->page[i]);
         unref(g);

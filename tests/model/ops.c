@@ -430,8 +430,8 @@ static void act_budget(struct run *r)
         uint64_t pages = least + draw_below(&r->draw, most - least + 1);
         enum quire_status st;
 
-        if (!r->shape.driver->simulated)
-                return;
+        if (!r->shape.driver->simulated || r->shape.options.commit_limit)
+                return;                  /* (the limit might be more than it can hold) */
         run_says(r, "budget of %lu pages", (unsigned long)pages);
         st = quire_budget_set(r->system, pages << r->shift);
         if (st != QUIRE_OK && st != QUIRE_NO_MEMORY)

@@ -45,6 +45,7 @@ struct run_grant {
 /* A pager, and what it has. */
 enum { BOOK_PAGES = 48 };
 enum { BOOK_BROKEN = 1, BOOK_PERHAPS = 2 };     /* the page; if nobody had it when it was failed */
+enum book_ahead { BOOK_NOT_AHEAD, BOOK_FILLS, BOOK_FILLS_IN_TWO, BOOK_FILLS_NOT, BOOK_AHEADS };
 struct run_book {
         struct run *run;                 /* null: the book is free */
         struct model_object *object;
@@ -56,6 +57,7 @@ struct run_book {
                                           * closed; late: supplies, and then says BUSY */
         unsigned fill_fails, write_fails;
         enum quire_status answer;        /* to a fill that fails */
+        enum book_ahead ahead;           /* how it fills what nobody asked for yet */
 };
 
 struct run {

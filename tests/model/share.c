@@ -59,10 +59,12 @@ void act_object_open(struct run *r)
                 q.kind = QUIRE_CALLBACK;
                 q.pager = &b->pager;
                 q.context = b;
-                b->pager.most = draw_percent(&r->draw, 50) ? 0 : 1 + (unsigned)draw_below(&r->draw, 6);
+                if (draw_percent(&r->draw, 50))
+                        b->pager.most = 1 + (unsigned)draw_below(&r->draw, 6);
                 b->pager.evicts = draw_percent(&r->draw, 50);
                 if (!b->pager.evicts && draw_percent(&r->draw, 10))
                         b->pager.write = NULL;
+                b->ahead = (enum book_ahead)draw_below(&r->draw, BOOK_AHEADS);
         } else if (draw_percent(&r->draw, 25)) {
                 q.flags |= QUIRE_ON_TOUCH;
         }
@@ -388,6 +390,7 @@ void act_answers(struct run *r)
         else if (what == 3)
                 b->write_fails = 1 + (unsigned)draw_below(&r->draw, 2);
         b->late = draw_percent(&r->draw, 30);
+        b->ahead = (enum book_ahead)draw_below(&r->draw, BOOK_AHEADS);
         run_says(r, "book %u fails %u times with %s, refuses %u times%s",
                  (unsigned)(b - r->book), b->fill_fails, quire_status_name(b->answer),
                  b->write_fails, b->late ? ", is late" : "");
@@ -447,25 +450,13 @@ void act_pager_fail(struct run *r)
 
 /* ---------------------------------------------------------------------- spaces */
 
-/* Where frames are not shared, a region that copies is not shown the changes of its
- * object any more that come after its space's copy was written; nor is the copy. */
-static bool may_clone(const struct run *r, unsigned space)
-{
-        const struct model *m = &r->model[space];
-
-        for (uint32_t n = 0; r->shape.options.no_share && n < m->regions; n++)
-                if (m->region[n].pages && m->region[n].copy)
-                        return false;
-        return r->spaces < RUN_SPACES && r->spaces < r->shape.driver->spaces;
-}
-
 void act_space_clone(struct run *r)
 {
         unsigned space = (unsigned)draw_below(&r->draw, r->spaces);
         enum quire_status st;
 
         run_says(r, "copy of space %u: not now", space);
-        if (!may_clone(r, space))
+        if (r->spaces == RUN_SPACES || r->spaces == r->shape.driver->spaces)
                 return;
         run_says(r, "copy of space %u", space);
         st = r->shape.driver->space_clone(r->drive, r->space[space], &r->space[r->spaces]);

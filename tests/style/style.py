@@ -127,9 +127,9 @@ def check_includes(source):
             if name.startswith('core/') or base == 'core.h' or not (inside or '/' not in name):
                 bad = 'machines include the edges and themselves'
         elif part[0] == 'faces' and quoted:
-            edges = {'quire.h', 'types.h'} | ({'process.h', 'share.h'} if part[-1] == 'linux.c' else set())
+            edges = {'quire.h', 'types.h'} | ({'process.h', 'file.h', 'share.h'} if part[-1] == 'linux.c' else set())
             if name.startswith('quire/') and base not in edges:
-                bad = 'faces include quire.h and types.h, and in linux.c process.h and share.h'
+                bad = 'faces include quire.h and types.h, and in linux.c process.h, file.h and share.h'
         if bad:
             yield f'{source.path}:{number}: {name}: {bad}'
 

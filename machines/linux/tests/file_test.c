@@ -609,6 +609,70 @@ static void test_B60_a_child_of_fork_leaves_the_file_alone(void)
         each_variant(fork_amid);
 }
 
+/* The same pages in the same order, as a program that starts. */
+static void start_program(struct quire_grant *g)
+{
+        volatile uint8_t *a = map(g, R, 0);
+        uint64_t state = 12345;
+
+        for (unsigned i = 0; i < 300; i++) {
+                uint64_t at = test_random(&state) % (4 * MEMORY / PG) * PG;
+                CHECK_EQ(a[at], byte_of(at, 0));
+        }
+        unmap(a);
+}
+
+static void start_twice(void)
+{
+        int fd = new_file(4 * MEMORY);
+        struct quire_grant *g = open_file(fd), *other;
+        struct quire_record *record, *second;
+        struct quire_replay *replay;
+        uint64_t first, before;
+        char set[96];
+
+        (void)snprintf(set, sizeof(set), "%s.set", path);
+        REQUIRE(quire_record_open(process, g, &record) == QUIRE_OK);
+        CHECK(quire_record_open(process, g, &second) == QUIRE_BUSY);
+        before = counters().faults_hard;
+        start_program(g);
+        first = counters().faults_hard - before;
+        CHECK(first > 200);
+        CHECK(quire_record_close(record, set) == QUIRE_OK);
+        quire_grant_close(g);
+
+        g = open_file(fd);
+        REQUIRE(quire_replay_open(process, g, set, &replay) == QUIRE_OK);
+        CHECK(quire_replay_close(replay, true) >= first * PG);
+        for (unsigned i = 0; i < 2000 && counters().pages_in < 2 * first; i++)
+                usleep(1000);
+        before = counters().faults_hard;
+        start_program(g);
+        CHECK((counters().faults_hard - before) * 20 < first);
+        quire_grant_close(g);
+
+        g = open_file(fd);                       /* at the same time */
+        REQUIRE(quire_replay_open(process, g, set, &replay) == QUIRE_OK);
+        start_program(g);
+        (void)quire_replay_close(replay, false);
+        REQUIRE(!truncate(set, 60));
+        CHECK(quire_replay_open(process, g, set, &replay) == QUIRE_INVALID);
+        CHECK(!unlink(set));
+        CHECK(quire_replay_open(process, g, set, &replay) == QUIRE_NOT_PRESENT);
+        quire_grant_close(g);
+        end_file(fd);
+        fd = new_file(PG);
+        other = open_file(fd);
+        CHECK(quire_replay_open(process, other, path, &replay) == QUIRE_INVALID);
+        quire_grant_close(other);
+        end_file(fd);
+}
+
+static void test_D1_a_second_start_finds_its_pages(void)
+{
+        each_variant(start_twice);
+}
+
 int main(int argc, char **argv)
 {
         struct sigaction heard = { .sa_handler = on_signal };
@@ -628,5 +692,6 @@ int main(int argc, char **argv)
         RUN(test_C5_a_range_of_a_file);
         RUN(test_C5_what_is_no_file_is_refused);
         RUN(test_B60_a_child_of_fork_leaves_the_file_alone);
+        RUN(test_D1_a_second_start_finds_its_pages);
         return test_end();
 }
