@@ -497,7 +497,7 @@ static bool goes_along(const struct walk *w, const struct quire_page *p, unsigne
         if (!quire_page_seen(p))
                 return p->flags & QUIRE_PAGE_IS_AHEAD;
         return n < MOST_AROUND && w->access != QUIRE_W &&
-               !quire_page_shown_at(p, w->space, w->va + n);
+               !quire_page_shown_at(p, w->region, w->va + n);
 }
 
 /* The page and those after it that can be shown alike. */
@@ -758,39 +758,6 @@ enum quire_status quire_page_bring(struct quire_page *p)
         default:
                 return QUIRE_BROKEN;
         }
-}
-
-/* False: too many wait already; the access simply runs again. */
-bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t ticket)
-{
-        must_hold(sys);
-        must(sys, ticket && p->where == QUIRE_AT_COMING);
-        for (unsigned i = 0; i < QUIRE_WAITERS; i++) {
-                if (sys->waiters[i].page)
-                        continue;
-                sys->waiters[i] = (struct quire_waiter){ ticket, p };
-                sys->waiting++;
-                if (p->queue == QUIRE_Q_LATE && p->slot.bytes == 1)
-                        p->slot.bytes = 0;           /* whoever asked for it is among these */
-                return true;
-        }
-        return false;
-}
-
-unsigned quire_wake(struct quire_system *sys, struct quire_page *p)
-{
-        unsigned woken = 0;
-
-        must(sys, p->where != QUIRE_AT_COMING);
-        for (unsigned i = 0; sys->waiting && i < QUIRE_WAITERS; i++) {
-                if (sys->waiters[i].page != p)
-                        continue;
-                sys->waiters[i].page = NULL;
-                sys->waiting--;
-                woken++;
-                sys->mops->resume(sys->machine, sys->waiters[i].ticket, QUIRE_RESUME);
-        }
-        return woken;
 }
 
 static void record_latency(struct quire_system *sys, uint64_t from, enum quire_event_kind kind)

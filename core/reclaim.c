@@ -7,6 +7,8 @@
  * has no room just now, is reclaim, with the lock dropped; so whoever calls it
  * looks at everything again afterwards.
  *
+ * Threads that wait for a page to arrive are kept here, too.
+ *
  * Does not decide: who goes (policies), where to (store.c).
  *
  * Q1  a queue's count is the number of its pages, each naming that queue.
@@ -247,4 +249,39 @@ void quire_wait_settled(struct quire_system *sys)
         quire_unlock(sys);
         sys->hops->pause(sys->host);
         quire_lock(sys);
+}
+
+/* ------------------------------------------------------- threads that wait for a page */
+
+/* False: too many wait already; the access simply runs again. */
+bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t ticket)
+{
+        must_hold(sys);
+        must(sys, ticket && p->where == QUIRE_AT_COMING);
+        for (unsigned i = 0; i < QUIRE_WAITERS; i++) {
+                if (sys->waiters[i].page)
+                        continue;
+                sys->waiters[i] = (struct quire_waiter){ ticket, p };
+                sys->waiting++;
+                if (p->queue == QUIRE_Q_LATE && p->slot.bytes == 1)
+                        p->slot.bytes = 0;           /* whoever asked for it is among these */
+                return true;
+        }
+        return false;
+}
+
+unsigned quire_wake(struct quire_system *sys, struct quire_page *p)
+{
+        unsigned woken = 0;
+
+        must(sys, p->where != QUIRE_AT_COMING);
+        for (unsigned i = 0; sys->waiting && i < QUIRE_WAITERS; i++) {
+                if (sys->waiters[i].page != p)
+                        continue;
+                sys->waiters[i].page = NULL;
+                sys->waiting--;
+                woken++;
+                sys->mops->resume(sys->machine, sys->waiters[i].ticket, QUIRE_RESUME);
+        }
+        return woken;
 }

@@ -92,7 +92,8 @@ static void print_shape(const struct run *r)
         const struct drive_options *o = &s->options;
 
         fprintf(stderr, "    %s%s: page %lu, budget %lu pages, %u pagefiles of %lu pages,"
-                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s%s%s\n", s->driver->name,
+                " tier %u %%, policy %s,\n    %u spaces of %lu pages%s%s%s%s%s%s\n",
+                s->driver->name,
                 s->failures ? ", with failures" : "", (unsigned long)r->page,
                 (unsigned long)(o->budget >> r->shift), o->pagefiles,
                 (unsigned long)(o->pagefile_bytes >> r->shift), o->tier_percent,
