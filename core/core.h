@@ -242,6 +242,11 @@ bool quire_object_zeroes(const struct quire_object *);
 void quire_object_hide(struct quire_object *, bool all);
 /* The page record at index, made if absent; null: no memory. */
 struct quire_page *quire_object_page(struct quire_object *, uint64_t index);
+enum quire_status quire_object_plan_release(struct quire_object *, uint64_t first,
+                                            uint64_t count);
+enum quire_status quire_object_plan_growth(struct quire_object *, uint64_t first,
+                                           uint64_t count);
+void quire_object_unplan_growth(struct quire_object *, uint64_t first, uint64_t count);
 enum quire_status quire_object_plan_clear(struct quire_object *, uint64_t first,
                                           uint64_t count);
 void quire_object_clear(struct quire_object *, uint64_t first, uint64_t count,
@@ -452,6 +457,8 @@ struct quire_file {
 };
 /* Take a run of at most `want' free slots; returns its length, 0: none. */
 unsigned quire_slot_take(struct quire_system *, unsigned want, unsigned *file, uint64_t *first);
+/* So many in a row; false: no file has them. */
+bool quire_slot_take_all(struct quire_system *, unsigned count, unsigned *file, uint64_t *first);
 void quire_slot_free(struct quire_system *, unsigned file, uint64_t number);
 void quire_slot_retire(struct quire_system *, unsigned file, uint64_t number);
 void quire_slots_keep(struct quire_system *);

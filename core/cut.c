@@ -161,8 +161,9 @@ static enum quire_status release(struct quire_span *span)
                 st = plan_cut(sys, &a);
         if (st == QUIRE_OK && back)
                 st = plan_cut(sys, &b);
-        if (st == QUIRE_OK && is_private(span->region))
-                st = quire_object_plan_clear(span->region->object, span->index, span->count);
+        if (st == QUIRE_OK && is_private(span->region) &&
+            (front || back || span->region->object->regions > 1))    /* else all of it goes */
+                st = quire_object_plan_release(span->region->object, span->index, span->count);
         if (st == QUIRE_OK) {
                 if (front)
                         span->region = apply_cut(span->region, span->page, &a);
@@ -314,10 +315,6 @@ static enum quire_status move(struct quire_space *s, struct quire_span *span, ui
 
         q.va = *to;
         q.flags |= exact ? QUIRE_EXACT : 0;
-        if (r->object->home && r->object->regions > 1 &&
-            (r->grant || r->object->parent || r->object->child))
-                return QUIRE_UNSUPPORTED;            /* pages of both parts lie at one home */
-
         if (!exact || *to == r->node.key << s->system->shift) {
                 st = count == r->count ? QUIRE_OK : grow_in_place(r, count - r->count);
                 if (st == QUIRE_OK)
@@ -333,6 +330,25 @@ static enum quire_status move(struct quire_space *s, struct quire_span *span, ui
                 *to = first << s->system->shift;
         else
                 s->system->mops->release(s->mspace, first << s->system->shift, count);
+        return st;
+}
+
+static enum quire_status grow_and_move(struct quire_space *s, struct quire_span *span,
+                                       uint64_t count, bool exact, uint64_t *to)
+{
+        struct quire_region *r = span->region;
+        uint64_t end = r->object_first + r->count, more = count - r->count;
+        enum quire_status st;
+
+        if (r->object->home && r->object->regions > 1 &&
+            (r->grant || r->object->parent || r->object->child))
+                return QUIRE_UNSUPPORTED;            /* pages of both parts lie at one home */
+        st = quire_object_plan_growth(r->object, end, more);
+        if (st != QUIRE_OK)
+                return st;
+        st = move(s, span, count, exact, to);
+        if (st != QUIRE_OK)
+                quire_object_unplan_growth(r->object, end, more);
         return st;
 }
 
@@ -355,7 +371,7 @@ enum quire_status quire_region_move(struct quire_space *s, uint64_t from, uint64
         if (st == QUIRE_OK && span.region->grant && bytes >> s->system->shift > span.region->count)
                 st = QUIRE_UNSUPPORTED;
         if (st == QUIRE_OK)
-                st = move(s, &span, bytes >> s->system->shift, exact, to);
+                st = grow_and_move(s, &span, bytes >> s->system->shift, exact, to);
         quire_leave(s->system);
         return st;
 }

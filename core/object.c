@@ -189,9 +189,9 @@ static void drop_shown(struct quire_object *o, uint64_t first, uint64_t count)
                 sys->mops->drop(o->home->mspace, (o->base + low) << sys->shift, high - low);
 }
 
-/* What a part of an object holds may be wanted by its snapshot, and what it
- * inherits may have to be hidden: records for both, made before anything changes. */
-enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first, uint64_t count)
+/* What a part of an object holds may be wanted by its snapshot: records for that, made before
+ * anything changes. */
+enum quire_status quire_object_plan_release(struct quire_object *o, uint64_t first, uint64_t count)
 {
         struct quire_object *s = o->snapshot;
         struct quire_page *p;
@@ -201,12 +201,21 @@ enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first
                 if (quire_page_has(p) && !quire_object_free_to_change(o, p->index) &&
                     !quire_object_page(s, p->index))
                         return QUIRE_NO_MEMORY;
+        return QUIRE_OK;
+}
+
+/* And what it inherits may have to be hidden. */
+enum quire_status quire_object_plan_clear(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p;
+
+        must(o->system, count > 0);
         for (const struct quire_object *from = o->parent; from; from = from->parent)
                 for (p = quire_radix_next(&from->pages, first); p && p->index - first < count;
                      p = quire_radix_next(&from->pages, p->index + 1))
                         if (quire_page_has(p) && !quire_object_page(o, p->index))
                                 return QUIRE_NO_MEMORY;
-        return QUIRE_OK;
+        return quire_object_plan_release(o, first, count);
 }
 
 /* The snapshot takes the contents; its record for them comes here, empty. */
@@ -243,6 +252,42 @@ static void hide_parent(struct quire_page *p)
                 return;
         p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };
         p->where = QUIRE_AT_SLOT;
+}
+
+/* Records of the range that say nothing but that nothing is inherited. */
+void quire_object_unplan_growth(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p;
+
+        must_hold(o->system);
+        while (o->parent && (p = quire_radix_next(&o->pages, first)) && p->index - first < count)
+                quire_page_free(p);
+}
+
+/* A range that no region of the object shows is about to be shown: it reads as zeroes,
+ * whatever others have there.  NO_MEMORY; UNSUPPORTED: a child wants what is there. */
+enum quire_status quire_object_plan_growth(struct quire_object *o, uint64_t first, uint64_t count)
+{
+        struct quire_page *p = quire_radix_next(&o->pages, first);
+
+        must_hold(o->system);
+        if (!count || (!o->parent && !o->child))
+                return QUIRE_OK;
+        if (p && p->index - first < count)
+                return QUIRE_UNSUPPORTED;
+        for (struct quire_object *from = o->parent; from; from = from->parent)
+                for (p = quire_radix_next(&from->pages, first); p && p->index - first < count;
+                     p = quire_radix_next(&from->pages, p->index + 1)) {
+                        struct quire_page *own = quire_object_page(o, p->index);
+
+                        if (own && quire_object_free_to_change(o, p->index)) {
+                                hide_parent(own);
+                                continue;
+                        }
+                        quire_object_unplan_growth(o, first, count);
+                        return own ? QUIRE_UNSUPPORTED : QUIRE_NO_MEMORY;
+                }
+        return QUIRE_OK;
 }
 
 /*

@@ -440,8 +440,8 @@ static enum quire_status write_page(struct quire_object *o, uint64_t index)
         struct quire_page *p = bring(o, index);
         const void *contents;
 
-        if (!p)
-                return QUIRE_IO_ERROR;
+        if (!p)                                      /* or it went home meanwhile */
+                return quire_object_own(o, index) ? QUIRE_IO_ERROR : QUIRE_OK;
         if (!(p->flags & QUIRE_PAGE_IS_OWED) || p->slot.kind == QUIRE_SLOT_HOME)
                 return QUIRE_OK;                     /* meanwhile */
         must(sys, p->where == QUIRE_AT_FRAME && p->object == o);

@@ -204,7 +204,7 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         struct quire_page *victims[BATCH];
         unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
         uint64_t left = pageable(sys), settled = sys->settled;
-        bool spilled = false;
+        bool spilled = false, moved = false;
         unsigned n, gone;
 
         must_hold(sys);
@@ -217,10 +217,10 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 left -= quire_min(left, n);
         } while (!gone && n && left && !sys->going);
         if (sys->going > sys->buffer_count / 2 || !gone)
-                quire_store_settle(sys, false);
+                moved = quire_store_settle(sys, false);
         else
                 quire_store_push(sys);
-        if (gone || sys->settled != settled)
+        if (gone || moved || sys->settled != settled)
                 return QUIRE_OK;
         if (!n)                                /* nothing but the tier is left to shrink */
                 spilled = quire_store_spill(sys, BATCH);

@@ -165,7 +165,8 @@ static unsigned take_from(struct quire_system *sys, struct quire_file *f, unsign
         return best;
 }
 
-unsigned quire_slot_take(struct quire_system *sys, unsigned want, unsigned *file,
+/* The first file that has at least so many in a row; 0: none. */
+static unsigned take_run(struct quire_system *sys, unsigned want, unsigned least, unsigned *file,
                          uint64_t *first)
 {
         must_hold(sys);
@@ -177,7 +178,7 @@ unsigned quire_slot_take(struct quire_system *sys, unsigned want, unsigned *file
                 if (f->frozen || f->used >= f->limit)
                         continue;
                 n = take_from(sys, f, want, first);
-                if (!n)
+                if (n < least)
                         continue;
                 must(sys, n <= want && *first + n <= f->chunks * QUIRE_CHUNK_SLOTS);
                 must(sys, chunk_of(f, *first)->free >= n);                     /* F1 */
@@ -192,6 +193,18 @@ unsigned quire_slot_take(struct quire_system *sys, unsigned want, unsigned *file
                 return n;
         }
         return 0;
+}
+
+unsigned quire_slot_take(struct quire_system *sys, unsigned want, unsigned *file,
+                         uint64_t *first)
+{
+        return take_run(sys, want, 1, file, first);
+}
+
+bool quire_slot_take_all(struct quire_system *sys, unsigned count, unsigned *file,
+                         uint64_t *first)
+{
+        return take_run(sys, count, count, file, first) == count;
 }
 
 static void clear_slot(struct quire_file *f, uint64_t number)

@@ -575,16 +575,13 @@ static void buffer_written(struct quire_system *sys, struct quire_buffer *b)
 /* Give the buffer's pages other slots; false: there are not enough. */
 static bool move_slots(struct quire_system *sys, struct quire_buffer *b)
 {
-        unsigned want = b->io.count;
+        unsigned want = b->io.count, file;
 
-        if (!assign_slots(sys, b, want))
+        if (!quire_slot_take_all(sys, want, &file, &b->io.slot))
                 return false;
-        if (b->room < want) {
-                for (unsigned i = 0; i < b->room; i++)
-                        quire_slot_free(sys, b->file, b->io.slot + i);
-                b->room = 0;
-                return false;
-        }
+        b->room = want;
+        b->file = (uint8_t)file;
+        b->io.file = sys->files[file].host_file;
         for (unsigned i = 0; i < want; i++) {
                 struct quire_page *p = b->page[i];
 

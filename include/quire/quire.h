@@ -197,7 +197,9 @@ QUIRE_CHECKED enum quire_status quire_region_release(struct quire_space *, uint6
                                                      uint64_t bytes);
 /* Move a whole paged region, contents and all, to another range; growing adds
  * reserved pages at the end.  CONFLICT, NO_SPACE as reserve.  *to: in, the
- * address if exact; out, where it is. */
+ * address if exact; out, where it is.  UNSUPPORTED: growing a mapped region, or where a
+ * copy of the space still inherits what was there; a part of a region that was split, if
+ * it is mapped or its space was copied. */
 QUIRE_CHECKED enum quire_status quire_region_move(struct quire_space *, uint64_t from,
                                                   uint64_t bytes, bool exact, uint64_t *to);
 /* Cut a region in two at va, so that each part has a base of its own. */

@@ -124,8 +124,8 @@ static void compare(struct play *p)
                         enum quire_reason why = 0;
 
                         if (p->driver->access(p->drive, v->space, va, QUIRE_R, &word, 8, &why) !=
-                            DRIVE_OK && !(why == QUIRE_WHY_GUARD && v->guarded))
-                                fprintf(stderr, "denied: %s\n", quire_reason_name(why));
+                            DRIVE_OK)
+                                CHECK(why == QUIRE_WHY_GUARD && v->guarded);
                         CHECK_EQ(p->driver->access(p->drive, v->space, va, QUIRE_R, &word, 8,
                                                    NULL), DRIVE_OK);
                         CHECK_EQ(word, word_at(v, i));

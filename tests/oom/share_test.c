@@ -63,7 +63,8 @@ static void tell_crash(int sig)
 static bool play_once(void)
 {
         const struct drive_options options = {
-                .budget = quire_budget_least(PAGE), .pagefiles = 1, .pagefile_bytes = 700 * PAGE,
+                .budget = quire_budget_least(PAGE), .commit_limit = 4096 * PAGE,
+                .pagefiles = 1, .pagefile_bytes = 700 * PAGE,
                 .no_share = no_share, .slow_io = scene->slow_io, .seed = scene->slow_io,
         };
         bool reached;

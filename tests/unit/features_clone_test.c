@@ -263,6 +263,48 @@ static void test_space_clone_of_views_that_copy(void)
         finish();
 }
 
+/* Where a region grows, or grows again, nothing of another space shows. */
+static void test_space_clone_and_growth(void)
+{
+        struct quire_space *copy, *second;
+        uint64_t a, to, end;
+
+        begin();
+        a = region(8);
+        for (uint64_t i = 0; i < 8; i++)
+                CHECK_EQ(put_word(space, a + i * PAGE, i + 1), 0);
+        copy = clone_space(space);
+        second = clone_space(copy);
+        to = a;
+        CHECK(quire_region_move(space, a, 12 * PAGE, true, &to) == QUIRE_OK);
+        CHECK(commit(a, 12, RW) == QUIRE_OK);
+        for (uint64_t i = 8; i < 12; i++)
+                CHECK_EQ(put_word(space, a + i * PAGE, i + 1), 0);
+        CHECK(quire_region_release(copy, a + 6 * PAGE, 2 * PAGE) == QUIRE_OK);
+        /* Without shared frames the second copy sees by way of the first what was there. */
+        CHECK(quire_region_move(copy, a, 12 * PAGE, true, &to) ==
+              (frames_are_shared() ? QUIRE_OK : QUIRE_UNSUPPORTED));
+        for (uint64_t i = 0; frames_are_shared() && i < 12; i++) {
+                CHECK(quire_region_commit(copy, a + i * PAGE, PAGE, RW) == QUIRE_OK);
+                CHECK_EQ(word_in(copy, a + i * PAGE), i < 6 ? i + 1 : 0);
+        }
+        for (uint64_t i = 0; i < 8; i++)
+                CHECK_EQ(word_in(second, a + i * PAGE), i + 1);
+        end = a + 100 * PAGE;
+        CHECK(quire_region_move(second, a, 12 * PAGE, true, &end) == QUIRE_OK);
+        CHECK(quire_region_commit(second, end, 12 * PAGE, RW) == QUIRE_OK);
+        for (uint64_t i = 0; i < 12; i++)
+                CHECK_EQ(word_in(second, end + i * PAGE), i < 8 ? i + 1 : 0);
+        CHECK_EQ(put_word(space, a + 10 * PAGE, 99), 0);
+        if (frames_are_shared())
+                CHECK_EQ(word_in(copy, a + 10 * PAGE), 0);
+        quire_space_close(copy);
+        CHECK_EQ(word_in(second, end + 7 * PAGE), 8);
+        quire_space_close(second);
+        CHECK_EQ(word_in(space, a + 11 * PAGE), 12);
+        finish();
+}
+
 /* --------------------------------------------------------------------- against a model */
 
 enum { WORLDS = 5, PAGES = 20, VIEWED = 6, STEPS = 160, ROUNDS = 10 };
@@ -489,6 +531,7 @@ static void all(void)
         RUN(test_space_clone_keeps_the_watch);
         RUN(test_space_clone_copies_attributes_and_no_locks);
         RUN(test_space_clone_of_views_that_copy);
+        RUN(test_space_clone_and_growth);
         RUN(test_space_clones_against_a_model);
 }
 
