@@ -44,8 +44,8 @@ static void open_quire(void)
 
 static uint64_t *map(struct quire_grant *grant, unsigned flags)
 {
-        const struct quire_request request = { .bytes = pages * PAGE, .grant = grant, .flags = flags,
-                                               .access = QUIRE_R | QUIRE_W };
+        const struct quire_request request = { .bytes = pages * PAGE, .grant = grant,
+                                               .flags = flags, .access = QUIRE_R | QUIRE_W };
         uint64_t va;
 
         must(quire_region_reserve(quire_process_space(process), &request, &va), "map");
