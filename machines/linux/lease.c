@@ -294,7 +294,8 @@ static void hear_below(struct sharing *s, struct share *h, struct lease *l)
         ssize_t n = recvmsg(l->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         int fd;
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        /* A reset is told once, and before what he said until then. */
+        if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
                 return;
         s->changes++;
         (void)pthread_cond_broadcast(&s->changed);
