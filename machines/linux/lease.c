@@ -420,7 +420,7 @@ static void *watch(void *unused)
                 look(s);
                 for (unsigned i = s->guests; i-- > 0;)
                         if (!quire_deadline_left(s->guest[i].deadline))
-                                quire_guest_close(s, &s->guest[i]);
+                                quire_name_serve(s, &s->guest[i]);
                 quire_sharing_tend(s);
         }
         (void)pthread_mutex_unlock(&s->lock);
