@@ -294,7 +294,8 @@ static void hear_below(struct sharing *s, struct share *h, struct lease *l)
         ssize_t n = recvmsg(l->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         int fd;
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        /* A reset is told once, and before what he said until then. */
+        if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
                 return;
         s->changes++;
         (void)pthread_cond_broadcast(&s->changed);
@@ -419,7 +420,7 @@ static void *watch(void *unused)
                 look(s);
                 for (unsigned i = s->guests; i-- > 0;)
                         if (!quire_deadline_left(s->guest[i].deadline))
-                                quire_guest_close(s, &s->guest[i]);
+                                quire_name_serve(s, &s->guest[i]);
                 quire_sharing_tend(s);
         }
         (void)pthread_mutex_unlock(&s->lock);

@@ -226,6 +226,19 @@ static enum quire_status receive_status(int error, bool begun)
                                                                    : QUIRE_NOT_PRESENT;
 }
 
+/* That the peer has closed with something unread is told once, and before what he sent until
+ * then: then it is asked for again. */
+static ssize_t receive_what_is_there(int socket, struct msghdr *m, size_t room)
+{
+        ssize_t n = recvmsg(socket, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+        if (n < 0 && errno == ECONNRESET) {
+                m->msg_controllen = room;
+                n = recvmsg(socket, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        }
+        return n;
+}
+
 /* One piece of the record: how many bytes came is added to *have. */
 static enum quire_status receive_piece(int socket, struct message *out, size_t *have,
                                        struct parcel *p)
@@ -234,7 +247,7 @@ static enum quire_status receive_piece(int socket, struct message *out, size_t *
         struct iovec part = { (char *)out + *have, sizeof(*out) - *have };
         struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
                             .msg_controllen = sizeof(control) };
-        ssize_t n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        ssize_t n = receive_what_is_there(socket, &m, sizeof(control));
         bool fit;
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))

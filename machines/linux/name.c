@@ -23,6 +23,8 @@
  *   N2  Who opens a name becomes its holder only while the entry is there through which he
  *       came: a name that was withdrawn does not come back.
  *   N3  A holder gives away no rights that he did not get.
+ *   N4  A holder answers a guest before he closes on him, also when he sends him away; and a
+ *       guest takes nobody for dead but whom the kernel does: not the slow, nor the silent.
  *
  * Lock: sharing.lock for shares and guests.  It may be waited for with the directory's
  * held, and never the other way round.
@@ -50,6 +52,7 @@
 #define SWEPT 64u                /* entries of other names that are looked at where names change */
 #define SWEPT_IN_PASSING 8u      /* and by who opens one */
 #define ANSWER 300u              /* milliseconds for a holder to say that he is one */
+#define TRIES 4u                 /* for one who ends the conversation without a word */
 
 struct request {
         struct message message;
@@ -77,9 +80,11 @@ static int open_own(int base, const char *name, bool make)
 {
         int fd;
 
-        if (make && mkdirat(base, name, 0700) && errno != EEXIST)
-                return -1;
-        fd = open_directory_at(base, name);
+        do {
+                if (make && mkdirat(base, name, 0700) && errno != EEXIST)
+                        return -1;
+                fd = open_directory_at(base, name);
+        } while (make && fd < 0 && errno == ENOENT);     /* somebody has just removed it */
         if (fd >= 0 && !private_directory(fd)) {
                 (void)close(fd);
                 fd = -1;
@@ -168,15 +173,51 @@ static bool lock_directory(int fd, uint64_t deadline)
         return true;
 }
 
-static void leave_names(struct place *at, int fd)
+static DIR *list_entries(int directory)
 {
-        if (fd >= 0) {
-                (void)flock(fd, LOCK_UN);        /* a child of fork may have the same file */
+        int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = again < 0 ? NULL : fdopendir(again);
+
+        if (!d && again >= 0)
+                (void)close(again);
+        return d;
+}
+
+static bool is_empty(int directory)
+{
+        DIR *d = list_entries(directory);
+        bool empty = d;
+        struct dirent *e;
+
+        while (empty && (e = readdir(d)))
+                empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+        if (d)
+                (void)closedir(d);
+        return empty;
+}
+
+static void close_names(struct place *at, int fd)
+{
+        if (fd >= 0)
                 (void)close(fd);
-        }
         if (at->base >= 0)
                 (void)close(at->base);
         at->base = -1;
+}
+
+/* => the directory is locked.  Unlock it, and remove it if it is empty: now, or after somebody
+ * has removed the last entry who did not wait for the lock. */
+static void leave_names(struct place *at, int fd)
+{
+        bool left = true;
+
+        do {
+                if (!unlinkat(at->base, at->name, AT_REMOVEDIR) ||
+                    (errno != ENOTEMPTY && errno != EEXIST))
+                        left = false;
+                (void)flock(fd, LOCK_UN);        /* a child of fork may have the same file */
+        } while (left && is_empty(fd) && !flock(fd, LOCK_EX | LOCK_NB));
+        close_names(at, fd);
 }
 
 static enum quire_status open_status(void)
@@ -198,7 +239,7 @@ static enum quire_status enter_names(struct place *at, bool make, int *out)
                 int fd = open_place(at, make);
                 if (fd < 0) {
                         st = open_status();
-                        leave_names(at, -1);
+                        close_names(at, -1);
                         return quire_share_refuse(st, "no directory for names that is ours alone");
                 }
                 bool locked = lock_directory(fd, deadline);
@@ -206,7 +247,7 @@ static enum quire_status enter_names(struct place *at, bool make, int *out)
                         *out = fd;
                         return QUIRE_OK;
                 }
-                leave_names(at, fd);
+                close_names(at, fd);
                 if (!locked)
                         return quire_share_refuse(QUIRE_BUSY, "the directory of names is locked");
         }                                        /* somebody has just removed it: again */
@@ -244,21 +285,28 @@ static bool same_user(int fd)
         return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.uid == geteuid();
 }
 
-/* A connection to a holder, or -1.  *dead: nobody ever listens there again. */
-static int connect_entry(int directory, const char *entry, bool *dead)
+/* => the directory is locked.  Does anybody listen there?  If so, a connection to him, or -1:
+ * he can not be reached just now.  An entry of the dead is removed.  Only two answers mean
+ * that nobody does: refused, since whoever makes an entry listens before he lets go of the
+ * directory; and that there is no such entry any more. */
+static bool connect_entry(int directory, const char *entry, int *fd)
 {
-        int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         struct sockaddr_un a;
+        int error;
 
-        *dead = false;
-        if (fd < 0)
-                return -1;
-        if (set_address(&a, directory, entry) &&
-            !connect(fd, (struct sockaddr *)&a, sizeof(a)) && same_user(fd))
-                return fd;
-        *dead = errno == ECONNREFUSED;
-        (void)close(fd);
-        return -1;
+        *fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (*fd < 0 || !set_address(&a, directory, entry))
+                error = EAGAIN;
+        else
+                error = connect(*fd, (struct sockaddr *)&a, sizeof(a)) ? errno : 0;
+        if (!error && same_user(*fd))
+                return true;
+        if (*fd >= 0)
+                (void)close(*fd);
+        *fd = -1;
+        if (error == ECONNREFUSED)               /* nobody ever listens there again */
+                (void)unlinkat(directory, entry, 0);
+        return error != ECONNREFUSED && error != ENOENT;
 }
 
 /* => the directory is locked.  An entry of the name that we listen at. */
@@ -304,12 +352,10 @@ static void forget_found(struct found *f)
 
 static void look_at_entry(int directory, const char *entry, const char *hash, struct found *f)
 {
-        bool dead, ours = !strncmp(entry, hash, HASHED);
-        int fd = connect_entry(directory, entry, &dead);
+        bool ours = !strncmp(entry, hash, HASHED);
+        int fd;
 
-        if (dead)
-                (void)unlinkat(directory, entry, 0);
-        if (!dead && ours && f->count < HOLDERS) {
+        if (connect_entry(directory, entry, &fd) && ours && f->count < HOLDERS) {
                 memcpy(f->entry[f->count], entry, ENTRY - 2);            /* its end, too */
                 f->fd[f->count++] = fd;
         } else if (fd >= 0) {
@@ -321,8 +367,7 @@ static void look_at_entry(int directory, const char *entry, const char *hash, st
  * some other names. */
 static void search_names(int directory, const char *name, unsigned sweep, struct found *f)
 {
-        int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *d = again < 0 ? NULL : fdopendir(again);
+        DIR *d = list_entries(directory);
         char hash[HASHED + 1];
         unsigned others = 0;
         struct dirent *e;
@@ -335,8 +380,6 @@ static void search_names(int directory, const char *name, unsigned sweep, struct
                         look_at_entry(directory, e->d_name, hash, f);
         if (d)
                 (void)closedir(d);
-        else if (again >= 0)
-                (void)close(again);
 }
 
 /* ---------------------------------------------------------- asking, as a guest */
@@ -354,20 +397,39 @@ static enum quire_status ask(int fd, const char *name, unsigned rights)
                                   quire_deadline(ANSWER));
 }
 
-/* Does he hold that name?  One who does not answer does. */
-static bool holds(int fd, const char *name)
+/* Ask, and hear the answer.  Who has too many guests answers before he is asked, and closes:
+ * the question may find nobody, and the answer is there all the same.
+ * BUSY: none in time; NOT_PRESENT: none, and there will be none. */
+static enum quire_status converse(int fd, const char *name, unsigned rights, unsigned patience,
+                                  struct message *m, struct parcel *parcel)
+{
+        enum quire_status st = fd < 0 ? QUIRE_BUSY : ask(fd, name, rights);
+
+        if (st == QUIRE_OK || st == QUIRE_NOT_PRESENT)
+                st = quire_message_receive(fd, m, parcel, quire_deadline(patience));
+        return st;
+}
+
+/* => the directory is locked.  Does he hold that name?  He does unless he says that he does
+ * not, or is dead; and he is dead not when he is silent, but when the kernel says so. */
+static bool holds(int directory, const char *entry, int *fd, const char *name)
 {
         struct message m;
         struct parcel parcel;
-        enum quire_status st = fd < 0 ? QUIRE_BUSY : ask(fd, name, 0);
 
-        if (st == QUIRE_OK)
-                st = quire_message_receive(fd, &m, &parcel, quire_deadline(ANSWER));
-        if (st == QUIRE_OK) {
-                quire_parcel_close(&parcel);
-                return m.kind == MESSAGE_REFUSED && m.status != QUIRE_NOT_PRESENT;
+        for (unsigned tries = 0; tries < TRIES; tries++) {
+                enum quire_status st = converse(*fd, name, 0, ANSWER, &m, &parcel);
+                if (st == QUIRE_OK) {
+                        quire_parcel_close(&parcel);
+                        return m.kind != MESSAGE_REFUSED || m.status != QUIRE_NOT_PRESENT;
+                }
+                if (st != QUIRE_NOT_PRESENT)
+                        return true;
+                (void)close(*fd);
+                if (!connect_entry(directory, entry, fd))
+                        return false;
         }
-        return st == QUIRE_BUSY;
+        return true;
 }
 
 /* The grant from one holder. */
@@ -376,10 +438,8 @@ static enum quire_status fetch(struct quire_process *p, int fd, const char *name
 {
         struct message m;
         struct parcel parcel;
-        enum quire_status st = fd < 0 ? QUIRE_BUSY : ask(fd, name, rights);
+        enum quire_status st = converse(fd, name, rights, QUIRE_PATIENCE, &m, &parcel);
 
-        if (st == QUIRE_OK)
-                st = quire_message_receive(fd, &m, &parcel, quire_deadline(QUIRE_PATIENCE));
         if (st != QUIRE_OK)
                 return st;
         if (m.kind == MESSAGE_REFUSED)
@@ -457,7 +517,8 @@ static bool well_formed(const struct request *r, ssize_t n)
                m.length == (size_t)n - sizeof(m) && m.length <= QUIRE_NAME_MOST;
 }
 
-/* A guest has said what he wants, or has gone. => the sharing's lock is held */
+/* A guest has said what he wants, or has gone, or his time is over.  Nobody who lives sends
+ * a guest away without an answer.  => the sharing's lock is held */
 void quire_name_serve(struct sharing *s, struct guest *g)
 {
         struct request r;
@@ -465,8 +526,13 @@ void quire_name_serve(struct sharing *s, struct guest *g)
         enum quire_status st = QUIRE_INVALID;
         struct share *h;
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+                if (!quire_deadline_left(g->deadline)) {
+                        refuse_guest(g->fd, QUIRE_BUSY);
+                        quire_guest_close(s, g);
+                }
                 return;
+        }
         quire_sharing_tend(s);
         h = quire_shared_find(s, g->share);
         if (n <= (ssize_t)sizeof(r) && well_formed(&r, n)) {
@@ -483,7 +549,7 @@ void quire_name_serve(struct sharing *s, struct guest *g)
 }
 
 /* The share goes: its entry, too, which is nobody else's and so needs no lock; the
- * directory goes with the last one, if nobody is just making another. */
+ * directory goes with the last one, if nobody has it locked, who removes it otherwise. */
 void quire_name_forget(struct share *h)
 {
         struct place at;
@@ -493,9 +559,9 @@ void quire_name_forget(struct share *h)
                 (void)close(h->listener);
         fd = h->entry ? open_place(&at, false) : -1;
         if (fd >= 0 && !unlinkat(fd, h->entry, 0) && !flock(fd, LOCK_EX | LOCK_NB))
-                (void)unlinkat(at.base, at.name, AT_REMOVEDIR);          /* if it is empty */
-        if (h->entry)
                 leave_names(&at, fd);
+        else if (h->entry)
+                close_names(&at, fd);
         free(h->entry);
         free(h->name);
 }
@@ -587,7 +653,7 @@ enum quire_status quire_name_publish(struct quire_process *p, const char *name,
                 return st;
         search_names(directory, name, SWEPT, &found);
         for (unsigned i = 0; i < found.count && !taken; i++)
-                taken = holds(found.fd[i], name);
+                taken = holds(directory, found.entry[i], &found.fd[i], name);
         forget_found(&found);
         st = taken ? quire_share_refuse(QUIRE_CONFLICT, "the name is taken")
                    : quire_share_refuse(quire_memory_seal(quire_grant_memory(grant), rights),
@@ -679,7 +745,6 @@ enum quire_status quire_name_withdraw(struct quire_process *p, const char *name)
                 return st;
         if (!remove_entries(directory, name))
                 st = quire_share_refuse(QUIRE_NOT_PRESENT, "nobody holds that name");
-        (void)unlinkat(at.base, at.name, AT_REMOVEDIR);          /* if it is empty */
         leave_names(&at, directory);
         s = quire_sharing_enter(p);
         for (h = s->first; h; h = next) {

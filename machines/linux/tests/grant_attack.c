@@ -251,12 +251,14 @@ static void attack_as(bool other_user, unsigned rights, uint64_t allowed)
                 for (unsigned i = 0; i < BYTES / PG; i++)
                         CHECK(holds_byte(NULL, 0, i, 16 + i));
         CHECK_EQ(tell(NULL, OP_WRITE, 0, 3, 3).status, QUIRE_OK);
-        CHECK_EQ(tell(NULL, OP_MAP, 0, RW, 0).status, QUIRE_OK);          /* our own go on */
-        CHECK_EQ(tell(NULL, OP_WRITE, 0, 4, 3).status, QUIRE_OK);
+        CHECK_EQ(tell(NULL, OP_NARROW, 0, RW, 0).status, QUIRE_OK);       /* slot RW of ours */
+        CHECK_EQ(tell(NULL, OP_MAP, RW, RW, 0).status, QUIRE_OK);         /* our own go on */
+        CHECK_EQ(tell(NULL, OP_WRITE, RW, 4, 3).status, QUIRE_OK);
         CHECK_EQ(tell(NULL, OP_REVOKE, 0, 0, 50).status, QUIRE_BUSY);     /* he will not */
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
         (void)close(socket);
+        drop(NULL, RW);
         drop(NULL, 0);
 }
 

@@ -11,6 +11,7 @@ void name_tests(void);
 int hostile_main(void);          /* the program that receives and attacks */
 int take_raw(int socket, int *fds, unsigned room);       /* a grant without Quire: descriptors */
 void attack_tests(void);
+void hostile_begin(void);        /* before all other tests */
 void hostile_tests(void);
 
 #endif

@@ -215,14 +215,20 @@ unsigned count_shared(void)
         return n;
 }
 
+bool wait_more(uint64_t *begun)
+{
+        struct timespec t;
+
+        (void)usleep(5000);
+        (void)clock_gettime(CLOCK_MONOTONIC, &t);
+        if (!*begun)
+                *begun = (uint64_t)t.tv_sec;
+        return (uint64_t)t.tv_sec - *begun < 30;
+}
+
 bool settles(unsigned descriptors)
 {
-        for (unsigned i = 0; i < 100; i++) {
-                if (count_shared() <= descriptors)
-                        return true;
-                (void)usleep(20000);
-        }
-        return false;
+        return BECOMES(count_shared() <= descriptors);
 }
 
 /* --------------------------------------------------------------- the machine */

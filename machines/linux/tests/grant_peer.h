@@ -83,7 +83,19 @@ bool load_word(uint64_t va, uint64_t *value);
 bool holds_byte(struct peer *, unsigned slot, unsigned page, unsigned byte);
 unsigned count_descriptors(void);
 unsigned count_shared(void);             /* descriptors of sockets and of memory */
-bool settles(unsigned descriptors);      /* count_shared() comes down to it, soon */
+bool settles(unsigned descriptors);      /* count_shared() comes down to it */
+
+/* Does it become true?  It is waited for as long as a machine may take that is busy with
+ * other things; what is asked is whether, and not how soon. */
+#define BECOMES(condition)                                                       \
+        ({                                                                       \
+                uint64_t begun_ = 0;                                             \
+                bool became_;                                                    \
+                while (!(became_ = (condition)) && wait_more(&begun_))           \
+                        continue;                                                \
+                became_;                                                         \
+        })
+bool wait_more(uint64_t *begun);         /* a moment; false: that was long enough */
 
 /* How often a memory file of this number is open or mapped, anywhere on the machine. */
 unsigned seek_memory(ino_t);
