@@ -238,7 +238,9 @@ static void play_spaces(struct play *p)
         memset(p->view[8].object, 0, 6 * 8);
         DO(p, quire_region_decommit(p->view[0].space, p->view[0].va + 20 * PAGE, 10 * PAGE));
         memset(p->view[0].object + 20, 0, 10 * 8);
+        p->view[0].pages = 20;             /* what may be looked at, should the next call fail */
         DO(p, quire_region_commit(p->view[0].space, p->view[0].va + 20 * PAGE, 10 * PAGE, RW));
+        p->view[0].pages = 30;
         play_put(p, 0, 18, 6);
         play_get(p, 8, 0, 30);
         play_evict(p, 8);

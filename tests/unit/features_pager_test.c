@@ -173,7 +173,7 @@ static unsigned end(struct waiter *w)
         for (unsigned i = 0; i < 100; i++)
                 if (quire_sim_step(w->thread) == QUIRE_SIM_ENDED)
                         return w->why;
-        CHECK(!"it goes on");
+        CHECK(false && "it goes on");
         return 98;
 }
 

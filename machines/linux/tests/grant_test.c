@@ -353,7 +353,7 @@ static void test_D12_fork(void)
         CHECK(holds_byte(NULL, 0, 0, 61) && holds_byte(&p, 0, 0, 61));
         pid = fork();
         if (!pid)
-                _exit(tell(NULL, OP_REVOKE, 0, 0, 0).status);
+                _exit((int)tell(NULL, OP_REVOKE, 0, 0, 0).status);
         CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status));
         CHECK(holds_byte(&p, 0, 0, 61));
         CHECK_EQ(tell(NULL, OP_REVOKE, 0, 0, 5000).status, QUIRE_OK);

@@ -10,7 +10,7 @@
 #define M (&quire_linux_machine_ops)
 #define H (&quire_linux_host_ops)
 #define BATCH 16u
-#define AWAY ((uint64_t)64 << 30)
+#define AWAY ((uint64_t)256 << 30)            /* (the arenas have two TiB) */
 
 enum where { NOWHERE, SHOWN, STORED };
 
