@@ -488,6 +488,155 @@ static void test_L_a_late_verdict_denies_nothing(void)
         CHECK_EQ(status_of(touch_what_is_committed_meanwhile, NULL), 0);
 }
 
+/*
+ * An alarm on its way while its thread is called away: the page's bar is opened
+ * meanwhile, the mark is gone with the verdict, and the alarm sounds all the same.
+ *
+ * The verdict is given while the thread waits in its fault; the callback, which runs
+ * before the bar is raised, sends it the signal.
+ */
+struct calling {
+        pthread_t thread;
+        uint64_t va;                             /* of 64 pages; the 33rd is the guard's */
+        atomic_int away, back;
+        bool in_call;                            /* away, it waits in a system call */
+};
+
+static struct calling called;
+static atomic_uint alarms;
+
+static void stay_away(int sig)
+{
+        struct timespec moment = { .tv_nsec = 1000000 };
+
+        (void)sig;
+        atomic_store(&called.away, 1);
+        while (!atomic_load(&called.back))
+                if (called.in_call)
+                        nanosleep(&moment, NULL);
+}
+
+static void count_alarm(int sig, siginfo_t *info, void *context)
+{
+        (void)sig;
+        (void)info;
+        (void)context;
+        if (atomic_fetch_add(&alarms, 1) > 2)
+                _exit(98);
+}
+
+static enum quire_verdict call_away(void *context, struct quire_space *s, uint64_t va,
+                                    unsigned access, enum quire_reason why)
+{
+        (void)context;
+        (void)s;
+        (void)va;
+        (void)access;
+        if (why == QUIRE_WHY_GUARD && !atomic_load(&called.away)) {
+                pthread_kill(called.thread, SIGUSR1);
+                while (!atomic_load(&called.away))
+                        sched_yield();
+        }
+        return QUIRE_DENY;
+}
+
+static void *touch_guarded(void *argument)
+{
+        *word_at(called.va, 32, 0) = (uint64_t)(uintptr_t)argument;
+        return NULL;
+}
+
+/* Is the page's mapping without access? */
+static bool is_barred(uint64_t va)
+{
+        char line[256], wanted[64];
+        bool found = false;
+        FILE *maps = fopen("/proc/self/maps", "r");
+
+        REQUIRE(maps);
+        snprintf(wanted, sizeof(wanted), "%" PRIx64 "-%" PRIx64 " ", va, va + PG);
+        while (!found && fgets(line, sizeof(line), maps))
+                found = !strncmp(line, wanted, strlen(wanted)) && !strstr(line, " rw");
+        fclose(maps);
+        return found;
+}
+
+static void drop_it(struct quire_space *s)
+{
+        REQUIRE(!quire_region_discard(s, called.va + 32 * PG, PG));
+}
+
+static void show_and_drop_it(struct quire_space *s)
+{
+        REQUIRE(!quire_region_lock(s, called.va + 32 * PG, PG));
+        REQUIRE(!quire_region_unlock(s, called.va + 32 * PG, PG));
+        REQUIRE(!quire_region_discard(s, called.va + 32 * PG, PG));
+}
+
+/* A run of faults that leads there, and would bring the page in with others. */
+static void come_near(struct quire_space *s)
+{
+        (void)s;
+        for (uint64_t i = 0; i < 64; i++)
+                if (i != 32)
+                        *word_at(called.va, i, 0) = i;
+}
+
+static void alarm_amid(void (*disturb)(struct quire_space *), bool in_call)
+{
+        static const struct variant threads = { "", QUIRE_FAULTS_THREAD, 0 };
+        struct quire_process *p;
+
+        handle_with(count_alarm, 0);
+        signal(SIGUSR1, stay_away);
+        p = open_variant(&threads);
+        called.va = reserve(p, 64, QUIRE_PAGED, QUIRE_R | QUIRE_W);
+        called.in_call = in_call;
+        atomic_store(&called.away, 0);
+        atomic_store(&called.back, 0);
+        atomic_store(&alarms, 0);
+        REQUIRE(!quire_region_guard(quire_process_space(p), called.va + 32 * PG, PG));
+        quire_space_on_denied(quire_process_space(p), call_away, NULL);
+        REQUIRE(!pthread_create(&called.thread, NULL, touch_guarded, (void *)7));
+        while (!is_barred(called.va + 32 * PG))
+                sched_yield();
+        disturb(quire_process_space(p));
+        atomic_store(&called.back, 1);
+        pthread_join(called.thread, NULL);
+        CHECK_EQ(atomic_load(&alarms), 1);
+        CHECK_EQ(*word_at(called.va, 32, 0), 7);
+        CHECK_EQ(atomic_load(&alarms), 1);
+        quire_process_close(p);
+        reset_handlers();
+        signal(SIGUSR1, SIG_DFL);
+}
+
+static void test_L_an_alarm_is_owed_until_it_sounds(void)
+{
+        if (!can_inline())
+                SKIP("the sanitizer keeps signals back until a system call");
+        alarm_amid(drop_it, false);
+        alarm_amid(show_and_drop_it, false);
+        alarm_amid(come_near, false);
+}
+
+/* Not that call meets the bar, but the access, later. */
+static void wait_long(struct quire_space *s)
+{
+        struct timespec moment = { .tv_nsec = 20000000 };
+
+        (void)s;
+        nanosleep(&moment, NULL);
+}
+
+static void test_L_an_alarm_outlasts_the_calls_of_a_handler(void)
+{
+        if (!can_inline())
+                SKIP("the sanitizer keeps signals back until a system call");
+        alarm_amid(wait_long, true);
+        alarm_amid(drop_it, true);
+}
+
 /* --------------------------------------------- handlers that touch paged memory */
 
 static uint64_t tick_va, tick_pages, ticks;
@@ -769,6 +918,8 @@ int main(int argc, char **argv)
         RUN(test_L_foreign_faults_reach_the_previous_handler);
         RUN(test_L_what_would_end_a_program_ends_it);
         RUN(test_L_a_late_verdict_denies_nothing);
+        RUN(test_L_an_alarm_is_owed_until_it_sounds);
+        RUN(test_L_an_alarm_outlasts_the_calls_of_a_handler);
         RUN(test_L_handlers_of_the_program_touch_paged_memory);
         RUN(test_L_a_forked_child_sees_memory_as_it_was);
         RUN(test_L_slots_kept_for_children_are_given_back);
