@@ -110,6 +110,7 @@ struct quire_mspace {
 struct ticket {
         uint32_t verdict;            /* [a] 0: none yet; else 1 + enum quire_verdict */
         bool late;                   /* one of thread.c's, which takes its late verdict */
+        bool woken;                  /* [threads.lock] another's answer woke its thread */
         int tid;                     /* of the thread, where it is not this one */
         uint64_t va;
         bool write;

@@ -10,10 +10,11 @@
  *   RESUME   the page is there: wake the thread, its access runs again.
  *   DENY     the page is barred (bar.c), and the thread is woken.
  *
- * Of one page at most one fault is in hand.  Who faults there meanwhile is woken
- * along with it, and asks again if he has to: so no verdict is given on behalf of
- * a thread that another verdict has let go on, which might change what it wants
- * (a guard's mark that is gone alarms nobody else).
+ * Of one thread at most one fault on a page is in hand.  Called away from it and
+ * back at the same page, the thread is woken by the answer to the first, and asks
+ * again if it has to.  Whoever is woken along with another of the same page asks
+ * again, too.  So no verdict is given on behalf of a thread that has been let go on,
+ * which might change what it wants (a guard's mark that is gone alarms nobody else).
  *
  * Locks: `reader' is the lead; `lock' guards the tickets, and is held while a
  * fault is read and while threads are woken; L may be held when it is taken.
@@ -21,7 +22,7 @@
  * blocked.
  *
  * Invariant
- *   T1  No two tickets in hand are of the same page.
+ *   T1  No two tickets in hand are of the same thread and page.
  */
 #include "internal.h"
 #include "sys.h"
@@ -40,16 +41,16 @@ static __thread struct quire_linux *leading __attribute__((tls_model("initial-ex
 
 /* ---------------------------------------------------------------- tickets */
 
-static bool is_in_hand(const struct threads *h, uint64_t va)
+static bool is_in_hand(const struct threads *h, int tid, uint64_t va)
 {
         for (const struct ticket *t = h->hand; t; t = t->next)
-                if (t->va >> PAGE_SHIFT == va >> PAGE_SHIFT)
+                if (t->tid == tid && t->va >> PAGE_SHIFT == va >> PAGE_SHIFT)
                         return true;
         return false;
 }
 
-/* Read one fault into *out: a ticket of the table, or the cell; null, if one of its
- * page is in hand.  False: there is none to read. */
+/* Read one fault into *out: a ticket of the table, or the cell; null, if one like it
+ * is in hand.  False: there is none to read. */
 static bool read_fault(struct quire_linux *l, struct ticket *cell, struct ticket **out)
 {
         struct threads *h = &l->threads;
@@ -60,7 +61,7 @@ static bool read_fault(struct quire_linux *l, struct ticket *cell, struct ticket
         quire_lock_take(&h->lock);
         bool got = sys_read(l->uffd, &msg, sizeof(msg)) == (long)sizeof(msg);
         if (got && msg.event == UFFD_EVENT_PAGEFAULT &&
-            !is_in_hand(h, msg.arg.pagefault.address)) {
+            !is_in_hand(h, (int)msg.arg.pagefault.feat.ptid, msg.arg.pagefault.address)) {
                 t = h->free ? h->free : cell;
                 if (h->free)
                         h->free = t->next;
@@ -86,12 +87,22 @@ static void answer(struct quire_linux *l, struct ticket *t)
         while (*link != t)
                 link = &(*link)->next;
         *link = t->next;
+        for (struct ticket *o = h->hand; o; o = o->next)
+                o->woken |= o->va >> PAGE_SHIFT == t->va >> PAGE_SHIFT;
         quire_uffd_wake(l, t->va);
         if (t->late) {
                 t->next = h->free;
                 h->free = t;
         }
         quire_lock_drop(&h->lock);
+}
+
+static bool was_woken(struct quire_linux *l, const struct ticket *t)
+{
+        quire_lock_take(&l->threads.lock);
+        bool woken = t->woken;
+        quire_lock_drop(&l->threads.lock);
+        return woken;
 }
 
 /* The late verdict of a fault that was pending.  => L held. */
@@ -167,14 +178,15 @@ static bool deny(struct quire_linux *l, const struct ticket *t, uint64_t ran)
 
 static void handle(struct quire_linux *l, struct ticket *t)
 {
-        const struct ticket kept = *t;
+        int tid = t->tid;
+        uint64_t va = t->va;
         bool call = false;
         uint64_t ran = 0;
 
-        quire_bar_yield(l, t->tid, t->va);
+        quire_bar_yield(l, tid, va);
         if (quire_bar_owed(l, t, &call)) {
                 ran = quire_task_runs(t->tid);
-        } else {
+        } else if (!was_woken(l, t)) {
                 enum quire_verdict verdict = judge(l, t);
 
                 if (verdict == QUIRE_PENDING)
@@ -186,7 +198,7 @@ static void handle(struct quire_linux *l, struct ticket *t)
         }
         answer(l, t);
         if (call)
-                quire_bar_await(l, kept.tid, kept.va, ran);
+                quire_bar_await(l, tid, va, ran);
 }
 
 /* Sleep until there is something to read. */
