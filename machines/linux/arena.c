@@ -453,6 +453,7 @@ enum quire_status quire_linux_reserve(struct quire_mspace *s, uint64_t va, uint6
 
 void quire_linux_release(struct quire_mspace *s, uint64_t va, uint64_t pages)
 {
+        quire_bars_forget(s->l, va, pages);
         quire_linux_drop(s, va, pages);
         quire_chunk_surrender(s->l, va, pages);
 }

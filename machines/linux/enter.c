@@ -213,6 +213,8 @@ enum quire_status quire_linux_enter(struct quire_mspace *s, uint64_t va, uint64_
         bool in_view = quire_view_find(l, va, &view);
         uint64_t at = 0;
 
+        if (pages > 1 && quire_bars_alarm(l, va, pages))
+                return QUIRE_NO_MEMORY;          /* page by page, then, as they are wanted */
         quire_bars_lift(l, va, pages);
         if (map_access(l, va, pages, access & QUIRE_W))
                 return QUIRE_NO_MEMORY;

@@ -101,7 +101,7 @@ void quire_linux_resume(struct quire_machine *m, uint64_t ticket, enum quire_ver
 {
         struct ticket *t = (struct ticket *)(uintptr_t)ticket;
 
-        if (t->tid) {
+        if (t->late) {
                 quire_thread_verdict(linux_of(m), t, verdict);
                 return;
         }
@@ -145,6 +145,7 @@ enum quire_signal_result quire_linux_signal(struct quire_linux *l, int sig, sigi
                 quire_mask_leave();
                 return QUIRE_SIGNAL_DENIED;
         }
+        quire_bar_yield(l, sys_gettid(), va);
         quire_fault_begin(va);
         verdict = quire_fault(LOAD(&l->space.owner), va, fault_access(context),
                               (uint64_t)(uintptr_t)&ticket);

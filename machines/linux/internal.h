@@ -12,7 +12,7 @@
  *   watch.c          written pages of delegated ranges
  *   descriptor.c     userfaultfd: opening, probing, the ioctls
  *   faults.c         a fault's way to the core and back, inline
- *   thread.c         the same by handler threads
+ *   thread.c bar.c   the same by handler threads, and how they deny
  *   signal.c         our signal handlers, and whose place they took
  *   lodging.c lock.c maps.c     records, the lock, obstacles
  *   host.c pagefile.c ring.c    the host: time, words, compression, transfers
@@ -109,14 +109,15 @@ struct quire_mspace {
 /* --- faults.c: a thread stopped by a fault */
 struct ticket {
         uint32_t verdict;            /* [a] 0: none yet; else 1 + enum quire_verdict */
-        int tid;                     /* of one of thread.c's; 0: a cell on a stack */
+        bool late;                   /* one of thread.c's, which takes its late verdict */
+        bool woken;                  /* [threads.lock] another's answer woke its thread */
+        int tid;                     /* of the thread, where it is not this one */
         uint64_t va;
         bool write;
         struct ticket *next;
 };
 
-/* --- thread.c */
-#define HANDLERS 4
+/* --- bar.c */
 #define BARS 64
 /* What a stopped thread is stopped in. */
 struct spot {
@@ -126,9 +127,15 @@ struct spot {
 struct bar {
         struct quire_signal_out out; /* what to raise where it is met */
         int tid;                     /* who is to meet it */
+        bool shut;                   /* the mapping has lost the access */
         struct spot at;
         uint64_t born;
+        uint64_t ran;                /* how often its thread had run by then */
+        uint64_t start;              /* of an alarm: when its thread began */
 };
+
+/* --- thread.c */
+#define HANDLERS 4
 struct threads {
         unsigned running;                    /* [I] handler threads */
         unsigned long handle[HANDLERS];      /* [I] pthread_t */
@@ -136,9 +143,10 @@ struct threads {
         uint32_t stop;                       /* [a] */
         int wake;                            /* [I] eventfd that ends the poll */
         struct quire_lock reader;            /* held by who leads */
-        struct quire_lock lock;              /* guards the list of tickets */
-        struct ticket *ticket, *free;        /* [lock] */
-        uint32_t bars;                       /* [L], [a] to read */
+        struct quire_lock lock;              /* guards the lists of tickets */
+        struct ticket *ticket;               /* [I] */
+        struct ticket *free, *hand;          /* [lock] */
+        uint32_t bars, calls;                /* [L], [a] to read */
         struct bar bar[BARS];                /* [L] */
 };
 
@@ -329,10 +337,21 @@ void quire_threads_close(struct quire_linux *);
 void quire_threads_lost(struct quire_linux *);
 void quire_thread_waits(void);
 void quire_thread_verdict(struct quire_linux *, struct ticket *, enum quire_verdict);
+
+/* --- bar.c */
 void quire_bars_lift(struct quire_linux *, uint64_t va, uint64_t pages);
+void quire_bars_forget(struct quire_linux *, uint64_t va, uint64_t pages);
+bool quire_bars_alarm(const struct quire_linux *, uint64_t va, uint64_t pages);
+void quire_bars_expire(struct quire_linux *);
 void quire_bar_lift(struct quire_linux *, uint64_t va);
+void quire_bar_yield(struct quire_linux *, int tid, uint64_t va);
 bool quire_bar_met(struct quire_linux *, uint64_t va, const struct spot *,
                    struct quire_signal_out *);
+struct bar quire_bar_plan(const struct ticket *);
+bool quire_bar_raise(struct quire_linux *, const struct ticket *, struct bar);
+bool quire_bar_owed(struct quire_linux *, const struct ticket *, bool *call);
+void quire_bar_await(struct quire_linux *, int tid, uint64_t va, uint64_t ran);
+uint64_t quire_task_runs(int tid);
 
 /* --- signal.c */
 bool quire_signals_install(struct quire_linux *);

@@ -9,7 +9,9 @@
  * call that thread is in by then: an epoll_wait answers EINTR, a write to a pipe
  * ends early, and no signal was ever sent.  Under `quire run' the thread is one
  * of a program that knows nothing of it; there the ring is the older one of
- * io_submit, which announces nothing to anybody.
+ * io_submit, which announces nothing to anybody.  With handler threads likewise:
+ * a thread that is stopped by a fault in a system call, which only a completion
+ * could resolve, hears of none.
  *
  *      io_start -> in the ring (ring_flight) --- reaped ---\
  *               \> being written here (here_flight) --------> done -> io_poll
@@ -60,7 +62,7 @@ static bool open_ring(struct quire_linux *l, struct ring *r)
         if (r->tried)
                 return r->open;
         r->tried = true;
-        if (l->hooks.caller_handles_signals) {
+        if (l->hooks.caller_handles_signals || !l->inlined) {
                 r->quiet = r->open = l->can & CAN_URING &&
                                      !sys_call3(SYS_io_setup, ENTRIES, sys_address(&r->context), 0);
                 return r->open;
@@ -334,7 +336,7 @@ bool quire_ring_open(struct quire_linux *l)
         l->ring = r;
         /* The kernel takes 20 to 40 ms to take io_submit's ring away when the
          * process ends: many a program never writes a page. */
-        if (!l->hooks.caller_handles_signals)
+        if (!l->hooks.caller_handles_signals && l->inlined)
                 (void)open_ring(l, r);
         return true;
 }
