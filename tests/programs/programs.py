@@ -107,8 +107,8 @@ def calls(tests, stage):
 
 def sort(tests, stage):
     """GNU sort with two threads."""
-    inputs.words(stage.path('words'), (200 if FULL else 30) * inputs.MB)
-    size = '300M' if FULL else '45M'
+    inputs.words(stage.path('words'), (200 if FULL else 38) * inputs.MB)
+    size = '300M' if FULL else '57M'
     compare(tests, stage, 'sort', ['sort', '-S', size, '--parallel=2', '-T', stage.folder,
                                    stage.path('words')], budget(7))
 

@@ -613,7 +613,8 @@ static void test_who_sends_guests_away_lives(void)
                 (void)kill(pid, SIGKILL);
                 (void)waitpid(pid, NULL, 0);
         }
-        CHECK_EQ(tell_name(NULL, OP_PUBLISH, 0, RW, "rude").status, QUIRE_OK);   /* now he is dead */
+        /* now he is dead */
+        CHECK_EQ(tell_name(NULL, OP_PUBLISH, 0, RW, "rude").status, QUIRE_OK);
         CHECK_EQ(tell_name(NULL, OP_WITHDRAW, 0, 0, "rude").status, QUIRE_OK);
         drop(NULL, 0);
 }

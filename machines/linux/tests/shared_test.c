@@ -123,7 +123,7 @@ static void test_D6_a_clone_in_a_process(void)
 }
 
 static volatile uint64_t *shared_view;
-static volatile bool stop;
+static atomic_bool stop;
 
 static void *write_on(void *unused)
 {
