@@ -343,8 +343,8 @@ static void test_D4_truncation_is_an_error_of_the_access(void)
 }
 
 struct heard {
-        uint64_t va;
-        enum quire_reason reason;
+        atomic_uint_fast64_t va;
+        atomic_uint reason;
         int fd;
 };
 

@@ -64,11 +64,11 @@ enum mode { PLAINLY, SLOWLY, FAILING, BREAKING, LATER, TO_DIE };
 struct shelf {
         pthread_mutex_t lock;
         char *page[PAGES];               /* null: never written */
-        enum mode mode;
+        _Atomic enum mode mode;
         struct quire_grant *grant;       /* LATER: to supply through */
-        unsigned filled, wrote, closed;  /* [lock] */
+        atomic_uint filled, wrote, closed;
         uint64_t asked[PAGES];           /* [lock] LATER: in this order */
-        unsigned asks;                   /* [lock] */
+        atomic_uint asks;
 };
 
 static void put_page(const struct shelf *s, uint64_t index, void *out)
