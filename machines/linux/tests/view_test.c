@@ -103,14 +103,20 @@ static void close_rig(struct rig *r)
         quire_linux_close(r->l);
 }
 
-/* So many pages of addresses where nothing is just now. */
+/* So many pages where nothing is, and nothing comes unasked: below the arenas, far from
+ * where the kernel puts what others (an allocator, a sanitizer) map meanwhile. */
 static uint64_t elsewhere(uint64_t pages)
 {
-        void *p = mmap(NULL, pages * PG, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        static uint64_t away = (uint64_t)4 << 40;
+        char *high = mmap(NULL, pages * PG, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *at;
 
-        REQUIRE(p != MAP_FAILED);
-        munmap(p, pages * PG);
-        return (uint64_t)(uintptr_t)p;
+        REQUIRE(high != MAP_FAILED && !munmap(high, pages * PG));
+        do {
+                away += (uint64_t)1 << 30;
+                at = mmap(high - away, pages * PG, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                REQUIRE(at != MAP_FAILED && !munmap(at, pages * PG));
+        } while (at != high - away && away < (uint64_t)8 << 40);
+        return (uint64_t)(uintptr_t)at;
 }
 
 static volatile uint64_t *word_at(uint64_t va, uint64_t page)
