@@ -4,6 +4,7 @@
  * Each test runs with faults resolved inline and by handler threads, with and without
  * O_DIRECT, as an object with a store and as a sole one where that makes sense.
  */
+#include "inline.h"
 #include "test.h"
 #include "quire/file.h"
 
@@ -42,18 +43,6 @@ static const struct variant *v;
 static struct quire_process *process;
 static struct quire_system *sys;
 static struct quire_space *space;
-
-static bool can_inline(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;            /* the tool keeps signals back until a system call */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-        return false;
-#endif
-#endif
-        return true;
-}
 
 static void open_process(void)
 {

@@ -5,6 +5,7 @@
  * Every test of paging runs once for each row of `variants': what QUIRE_DISABLE
  * names is gone, and what stands in for it must give the same results.
  */
+#include "inline.h"
 #include "test.h"
 #include "internal.h"
 #include "tiny.h"
@@ -40,18 +41,6 @@ static const struct variant variants[] = {
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
 static const struct variant *variant;
-
-static bool can_inline(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;            /* the tool keeps signals back until a system call */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-        return false;
-#endif
-#endif
-        return true;
-}
 
 static void each_variant(void (*function)(void))
 {

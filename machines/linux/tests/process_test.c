@@ -5,6 +5,7 @@
  * ability that can be missing (QUIRE_DISABLE).  What ends a program runs in a
  * child, whose status is looked at.
  */
+#include "inline.h"
 #include "test.h"
 #include "quire/process.h"
 
@@ -40,18 +41,6 @@ static const struct variant variants[] = {
         { "move,privileged-faults", QUIRE_FAULTS_THREAD, 30 },
 };
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
-
-static bool can_inline(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;            /* the tool keeps signals back until a system call */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-        return false;
-#endif
-#endif
-        return true;
-}
 
 static struct quire_process *open_variant(const struct variant *v)
 {

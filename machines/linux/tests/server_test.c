@@ -2,6 +2,7 @@
  * server_test.c - pagers served by threads: callbacks that allocate, wait, fail, answer
  * out of order, twice or never, die, and are forked away from.
  */
+#include "inline.h"
 #include "test.h"
 #include "quire/file.h"
 
@@ -20,18 +21,6 @@
 static enum quire_faults faults;
 static struct quire_process *process;
 static struct quire_space *space;
-
-static bool can_inline(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;            /* the tool keeps signals back until a system call */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-        return false;
-#endif
-#endif
-        return true;
-}
 
 static void open_process(void)
 {

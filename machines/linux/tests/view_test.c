@@ -5,6 +5,7 @@
  * quire_fault() is here a table of what is shown: it enters a page that is not,
  * and grants again what is.
  */
+#include "inline.h"
 #include "test.h"
 #include "internal.h"
 
@@ -64,18 +65,6 @@ struct rig {
         struct quire_store *store;   /* of 16 pages */
         uint64_t arena, plain;
 };
-
-static bool can_inline(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;            /* the tool keeps signals back until a system call */
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-        return false;
-#endif
-#endif
-        return true;
-}
 
 static struct rig open_rig(enum quire_faults faults)
 {
