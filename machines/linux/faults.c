@@ -145,7 +145,8 @@ enum quire_signal_result quire_linux_signal(struct quire_linux *l, int sig, sigi
                 quire_mask_leave();
                 return QUIRE_SIGNAL_DENIED;
         }
-        quire_bar_yield(l, sys_gettid(), va);
+        if (LOAD(&l->threads.bars))
+                quire_bar_yield(l, sys_gettid(), va);
         quire_fault_begin(va);
         verdict = quire_fault(LOAD(&l->space.owner), va, fault_access(context),
                               (uint64_t)(uintptr_t)&ticket);

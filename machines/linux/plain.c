@@ -17,8 +17,9 @@
  * Lock: L.  Signal context: yes.
  *
  * Invariant
- *   D1  Everything in the plain zone that is not delegated is inaccessible and
- *       has no pages (chunks of other kinds apart).
+ *   D1  Everything in the plain zone that is not delegated is inaccessible, and has
+ *       no pages but what a stray thread touched while it was given back; those go
+ *       before the range is delegated again (chunks of other kinds apart).
  */
 #include "internal.h"
 #include "sys.h"
@@ -64,6 +65,27 @@ static void keep(struct quire_linux *l, uint64_t va, uint64_t pages)
         }
 }
 
+/* How much from va on lies in one piece; *in_zone: there the zone's own mapping stands. */
+static uint64_t piece_at(const struct quire_linux *l, uint64_t va, uint64_t pages, bool *in_zone)
+{
+        uint64_t here = quire_piece_pages(l, va, pages);
+
+        *in_zone = !quire_row_pages(l, va, &here) && quire_zone_kind(l, va) == CHUNK_PLAIN;
+        return here;
+}
+
+/* => nobody can touch the range */
+static void discard_strays(struct quire_linux *l, uint64_t va, uint64_t pages)
+{
+        for (uint64_t here; pages; pages -= here, va += here << PAGE_SHIFT) {
+                bool in_zone;
+
+                here = piece_at(l, va, pages, &in_zone);
+                if (in_zone && here > FEW)
+                        (void)sys_madvise(va, here << PAGE_SHIFT, MADV_DONTNEED);
+        }
+}
+
 enum quire_status quire_linux_delegate(struct quire_mspace *s, uint64_t va, uint64_t pages,
                                        const struct quire_view *view,
                                        struct quire_range *obstacle)
@@ -80,6 +102,8 @@ enum quire_status quire_linux_delegate(struct quire_mspace *s, uint64_t va, uint
                 want.copies = view->copies;
         }
         st = quire_chunk_claim(l, &want, obstacle);
+        if (st == QUIRE_OK)
+                discard_strays(l, va, pages);
         /* Without the boundaries it works as well, only slower. */
         if (st == QUIRE_OK && quire_zone_kind(l, va) == CHUNK_PLAIN && !recall(l, va, pages) &&
             !view)
@@ -109,10 +133,10 @@ void quire_linux_delegate_discard(struct quire_mspace *s, uint64_t va, uint64_t 
 
 /*
  * Back to what the zone is where nothing is delegated.  Taking access away first
- * would visit every page twice; discarding first leaves what a stray thread
- * touches meanwhile, so a larger range is discarded again when nobody can.  In a
- * process with too many mappings the kernel may refuse to split one: the range
- * then reads as zeroes until it is delegated again, where it should fault.
+ * would visit every page of a larger range twice; discarding first leaves what a
+ * stray thread touches meanwhile (D1).  In a process with too many mappings the
+ * kernel may refuse to split one: the range then reads as zeroes until it is
+ * delegated again, where it should fault.
  */
 static void give_back(struct quire_linux *l, uint64_t va, uint64_t pages)
 {
@@ -123,7 +147,8 @@ static void give_back(struct quire_linux *l, uint64_t va, uint64_t pages)
         if (pages > FEW)
                 (void)sys_madvise(va, bytes, MADV_DONTNEED);
         (void)sys_mprotect(va, bytes, PROT_NONE);
-        (void)sys_madvise(va, bytes, MADV_DONTNEED);
+        if (pages <= FEW)
+                (void)sys_madvise(va, bytes, MADV_DONTNEED);
         keep(l, va, pages);
 }
 
@@ -131,14 +156,13 @@ void quire_linux_delegate_release(struct quire_mspace *s, uint64_t va, uint64_t 
 {
         struct quire_linux *l = s->l;
 
-        while (pages) {
-                uint64_t here = quire_piece_pages(l, va, pages);
-                bool in_row = quire_row_pages(l, va, &here);
-                if (!in_row && quire_zone_kind(l, va) == CHUNK_PLAIN)
+        for (uint64_t here; pages; pages -= here, va += here << PAGE_SHIFT) {
+                bool in_zone;
+
+                here = piece_at(l, va, pages, &in_zone);
+                if (in_zone)
                         give_back(l, va, here);
                 else
                         quire_chunk_surrender(l, va, here);
-                va += here << PAGE_SHIFT;
-                pages -= here;
         }
 }
