@@ -143,6 +143,7 @@ void quire_check(struct quire_system *sys)
         must(sys, c.late == sys->late && sys->queue[QUIRE_Q_LATE].count == sys->late);
         must(sys, c.wanted == sys->locked);
         must(sys, sys->queue[QUIRE_Q_HELD].count == sys->locked);              /* P5 */
+        must(sys, !sys->queue[QUIRE_Q_STUCK].count);
         must(sys, sys->queue[QUIRE_Q_TIER].count == sys->counters.tier_pages);
         must(sys, sys->counters.resident <= sys->counters.resident_peak);
         must(sys, c.resident == sys->counters.resident);

@@ -468,6 +468,7 @@ static bool move_page(struct quire_page *p, struct quire_object *to)
         if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
             p->slot.kind == QUIRE_SLOT_NONE)
                 p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
+        quire_page_uncharge(p);              /* (the child was charged for all of its pages) */
         quire_radix_remove(sys, &from->pages, p->index);
         p->object = to;
         p->flags = (uint8_t)((p->flags & ~QUIRE_PAGE_IS_WRITTEN) |

@@ -133,6 +133,7 @@ enum {
         QUIRE_PAGE_IS_FAILED = 128,    /* the pager failed; .slot.number that ask next are told */
 };
 enum quire_queue_id { QUIRE_Q_NONE, QUIRE_Q_IN, QUIRE_Q_HOT, QUIRE_Q_COOL, QUIRE_Q_HELD,
+                      QUIRE_Q_STUCK,       /* within one reclaim: could not go just now */
                       QUIRE_Q_TIER, QUIRE_Q_LATE, QUIRE_QUEUES };
 
 /* Where a page's contents lie when they are in no frame.  kind in the top byte. */
@@ -303,6 +304,7 @@ bool quire_page_has(const struct quire_page *);                 /* contents (or 
 void quire_page_settle(struct quire_page *, quire_frame, bool dirty, bool ahead);
 bool quire_page_make_dirty(struct quire_page *);
 void quire_page_unowe(struct quire_page *);
+void quire_page_uncharge(const struct quire_page *);
 void quire_page_check(struct quire_system *, const struct quire_page *);
 unsigned quire_attr_access(uint32_t attr);
 unsigned quire_page_best_access(const struct quire_region *, const struct quire_page *,

@@ -234,6 +234,7 @@ static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s
         if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
             p->slot.kind == QUIRE_SLOT_NONE)
                 p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
+        quire_page_uncharge(p);
         empty->object = o;
         quire_radix_replace(sys, &o->pages, empty);
         p->object = s;

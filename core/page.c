@@ -171,6 +171,13 @@ void quire_page_unowe(struct quire_page *p)
                 quire_object_refund(p->object, 1);
 }
 
+/* Its object, if it is charged by the touch, has the contents no longer. */
+void quire_page_uncharge(const struct quire_page *p)
+{
+        if (p->object->flags & QUIRE_ON_TOUCH && quire_page_has(p))
+                quire_object_refund(p->object, 1);
+}
+
 /* The contents are gone; the record stays.  => not COMING */
 void quire_page_empty(struct quire_page *p)
 {
@@ -182,8 +189,7 @@ void quire_page_empty(struct quire_page *p)
         if (p->queue != QUIRE_Q_NONE)
                 quire_queue_remove(sys, p);
         quire_page_unowe(p);
-        if (quire_page_has(p) && p->object->flags & QUIRE_ON_TOUCH)
-                quire_object_refund(p->object, 1);
+        quire_page_uncharge(p);
         quire_store_free(sys, p);
         quire_page_drop(p);
         if (p->where == QUIRE_AT_FRAME) {

@@ -159,9 +159,8 @@ static void drop_clean(struct quire_system *sys, struct quire_page **pages, unsi
         }
 }
 
-/* => FRAME, in no queue, not wanted.  Those that could not go are back in a
- * queue of the policy's. */
-unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsigned count)
+/* => FRAME, in no queue, not wanted.  Those that could not go are stuck. */
+static unsigned evict(struct quire_system *sys, struct quire_page **pages, unsigned count)
 {
         unsigned gone = 0;
 
@@ -175,8 +174,29 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
                 if (!pages[i]->shown && put_away(sys, pages[i]))
                         gone++;
                 else
-                        sys->policy->insert(sys, pages[i]);
+                        quire_queue_push(sys, pages[i], QUIRE_Q_STUCK);
         }
+        return gone;
+}
+
+/* The policy has them again. */
+static void unstick(struct quire_system *sys)
+{
+        struct quire_page *p;
+
+        must_hold(sys);
+        while ((p = sys->queue[QUIRE_Q_STUCK].first)) {
+                quire_queue_remove(sys, p);
+                sys->policy->insert(sys, p);
+        }
+}
+
+/* As evict(), and those that could not go are back in a queue of the policy's. */
+unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsigned count)
+{
+        unsigned gone = evict(sys, pages, count);
+
+        unstick(sys);
         return gone;
 }
 
@@ -193,18 +213,12 @@ static enum quire_status wait_for_others(struct quire_system *sys, uint64_t sett
         return QUIRE_OK;
 }
 
-static uint64_t pageable(const struct quire_system *sys)
-{
-        return sys->queue[QUIRE_Q_IN].count + sys->queue[QUIRE_Q_HOT].count +
-               sys->queue[QUIRE_Q_COOL].count;
-}
-
 enum quire_status quire_reclaim(struct quire_system *sys)
 {
         struct quire_page *victims[BATCH];
         unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
-        uint64_t left = pageable(sys), settled = sys->settled;
-        bool spilled = false, moved = false;
+        uint64_t settled = sys->settled;
+        bool tried = false, spilled = false, moved = false;
         unsigned n, gone;
 
         must_hold(sys);
@@ -213,19 +227,20 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         do {                     /* where the store has no room, some may need none */
                 n = sys->policy->victims(sys, victims, want);
                 must(sys, n <= want);
-                gone = quire_evict(sys, victims, n);
-                left -= quire_min(left, n);
-        } while (!gone && n && left && !sys->going);
+                gone = evict(sys, victims, n);
+                tried |= n > 0;
+        } while (!gone && n && !sys->going);
+        unstick(sys);
         if (sys->going > sys->buffer_count / 2 || !gone)
                 moved = quire_store_settle(sys, false);
         else
                 quire_store_push(sys);
         if (gone || moved || sys->settled != settled)
                 return QUIRE_OK;
-        if (!n)                                /* nothing but the tier is left to shrink */
+        if (!tried)                            /* nothing but the tier is left to shrink */
                 spilled = quire_store_spill(sys, BATCH);
         quire_store_flush(sys);                /* buffers of a few pages are in others' way */
-        if ((n || sys->going) && quire_store_settle(sys, true))
+        if ((tried || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
         return spilled ? QUIRE_OK : wait_for_others(sys, settled);
 }
