@@ -227,6 +227,7 @@ static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s
         uint8_t marks = (p->flags ^ empty->flags) & QUIRE_PAGE_IS_WRITTEN;
 
         must(sys, !quire_page_has(empty) && p->where != QUIRE_AT_COMING);
+        must(sys, !(o->flags & QUIRE_ON_TOUCH));         /* (only regions' own are cleared) */
         quire_page_let_go(p);
         quire_page_hide_for_good(sys, &p, 1);
         if (p->where == QUIRE_AT_FRAME)
@@ -234,7 +235,6 @@ static struct quire_page *hand_down(struct quire_page *p, struct quire_object *s
         if (p->where == QUIRE_AT_FRAME && !(p->flags & QUIRE_PAGE_IS_DIRTY) &&
             p->slot.kind == QUIRE_SLOT_NONE)
                 p->slot = (struct quire_slot){ .kind = QUIRE_SLOT_FILL };      /* zeroes: P3 */
-        quire_page_uncharge(p);
         empty->object = o;
         quire_radix_replace(sys, &o->pages, empty);
         p->object = s;
