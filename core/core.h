@@ -536,6 +536,8 @@ void quire_store_push(struct quire_system *);
 bool quire_store_put_home(struct quire_system *, struct quire_page *, const void *contents);
 /* Does a buffer hold pages of the object, for its pager? */
 bool quire_store_owes(const struct quire_system *, const struct quire_object *);
+/* No buffer that goes to a pager waits for more pages; false: there are none. */
+bool quire_store_send_home(struct quire_system *);
 bool quire_store_spill(struct quire_system *, unsigned pages);
 /* The open buffer is written as it is, without waiting for it to fill. */
 void quire_store_flush(struct quire_system *);
@@ -614,6 +616,15 @@ void quire_count_mapped(struct quire_region *, int64_t pages);
 
 /* --------------------------------------------------------------- system.c */
 
+/* What holds back for a freeze that waits (fork.c). */
+enum quire_freezing {
+        QUIRE_FREEZE_NOT,
+        QUIRE_FREEZE_PAGERS,       /* nothing is lent to pagers, or written to them */
+        QUIRE_FREEZE_ALL,          /* nor is anything read from pagefiles, or written there */
+};
+/* Until transfers may begin again (drops and retakes the lock, if they may not). */
+void quire_hold_back(struct quire_system *);
+
 struct quire_system {
         const struct quire_machine_ops *mops;   /* [I] */
         struct quire_machine *machine;          /* [I] */
@@ -624,8 +635,7 @@ struct quire_system {
         bool audit;                             /* [I] */
         bool held;                              /* [s] true while the lock is held */
         bool frozen;                            /* [s] between freeze and thaw */
-        bool freezing;                          /* [s] from when freeze waits for that: no page is
-                                                 * asked for ahead */
+        uint8_t freezing;                       /* [s] enum quire_freezing, until thaw */
 
         uint64_t budget;                        /* [s] frames, buffers and tier together */
         uint64_t taken;                         /* [s] of the budget */

@@ -288,6 +288,10 @@ static enum step read_in(struct walk *w)
         enum quire_status st;
 
         must(sys, w->page->where == QUIRE_AT_SLOT && w->page->object == o);
+        if (sys->freezing == QUIRE_FREEZE_ALL) {
+                quire_hold_back(sys);
+                return STEP_AGAIN;
+        }
         io.count = get_frames(w, cluster(w, pages), QUIRE_ANY_FILL, frames);
         if (!io.count)
                 return make_room(w);

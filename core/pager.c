@@ -479,6 +479,10 @@ static bool wait_for_buffer(struct quire_system *sys)
 {
         uint64_t settled = sys->settled;
 
+        if (sys->freezing) {
+                quire_wait_settled(sys);
+                return true;
+        }
         quire_store_flush(sys);
         if (quire_store_settle(sys, true) || sys->settled != settled)
                 return true;                         /* (a pager has taken its own at once) */

@@ -182,12 +182,12 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
 
 /* Others have pages in transit that may free something when they arrive, or a
  * transfer that they are just handing to the host or taking from it, or took in
- * one of ours while the lock was dropped. */
+ * one of ours while the lock was dropped; or a freeze lets nothing begin. */
 static enum quire_status wait_for_others(struct quire_system *sys, uint64_t settled)
 {
         if (sys->settled != settled)
                 return QUIRE_OK;
-        if (!sys->transit && !sys->going)
+        if (!sys->transit && !sys->going && !sys->freezing)
                 return QUIRE_NO_MEMORY;
         quire_wait_settled(sys);
         return QUIRE_OK;
@@ -209,6 +209,10 @@ enum quire_status quire_reclaim(struct quire_system *sys)
 
         must_hold(sys);
         must(sys, want <= BATCH);
+        if (sys->freezing == QUIRE_FREEZE_ALL) {
+                quire_hold_back(sys);
+                return QUIRE_OK;
+        }
         quire_tier_tune(sys);
         do {                     /* where the store has no room, some may need none */
                 n = sys->policy->victims(sys, victims, want);

@@ -540,7 +540,9 @@ void quire_system_audit(struct quire_system *);
 
 /*
  * Around fork(): freeze waits until no page is in transit and returns holding
- * the system's lock, thaw lets it go.  In the child call quire_system_forked()
+ * the system's lock, thaw lets it go.  While it waits no other thread begins a
+ * transfer, so that it ends soon; a pager's write, and whoever fills what ahead
+ * was given, may touch memory meanwhile, but not flush an object.  In the child call quire_system_forked()
  * between, when the machine is ready: pagefiles of before are only read from
  * then on (add new ones to write), holds of other threads are gone, and the
  * system's events and latencies are counted from nothing.
