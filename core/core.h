@@ -596,10 +596,13 @@ void quire_wait_settled(struct quire_system *);
 /* Threads that wait for a page to arrive. */
 #define QUIRE_WAITERS 64u
 struct quire_waiter {
-        uint64_t ticket;
+        uint64_t ticket;                   /* 0: it can not be resumed, and looks again by itself */
+        uint64_t turn;                     /* ... and is known by this */
         struct quire_page *page;           /* null: the entry is free */
 };
 bool quire_wait_for(struct quire_system *, struct quire_page *, uint64_t ticket);
+uint64_t quire_wait_along(struct quire_system *, struct quire_page *, uint64_t turn);
+void quire_wait_no_more(struct quire_system *, uint64_t turn);
 unsigned quire_wake(struct quire_system *, struct quire_page *);     /* how many */
 
 /* hold.c: the most pages that may be locked or held */
@@ -671,6 +674,7 @@ struct quire_system {
 
         struct quire_waiter waiters[QUIRE_WAITERS];  /* [s] */
         unsigned waiting;                       /* [s] */
+        uint64_t turns;                         /* [s] of waiters, so far */
         quire_event_fn event;                   /* [s] */
         void *event_context;                    /* [s] */
         struct quire_counters counters;         /* [s] */

@@ -240,8 +240,8 @@ enum quire_page_state {
 };
 enum { QUIRE_PAGE_LOCKED = 1, QUIRE_PAGE_DIRTY = 2, QUIRE_PAGE_WRITTEN = 4,
        QUIRE_PAGE_COPIED = 8 };      /* of a copy-on-write region: the region's own page */
-/* One byte a page: the state in the low four bits, the flags in the high four.
- * PLAIN regions: NONE. */
+/* One byte a page: the state in the low four bits, the flags in the high four, as they
+ * are just now; waits for no page.  PLAIN regions: NONE. */
 QUIRE_CHECKED enum quire_status quire_page_map(struct quire_space *, uint64_t va,
                                                uint64_t bytes, uint8_t *out);
 
