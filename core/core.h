@@ -179,6 +179,8 @@ struct quire_page {
         uint8_t shown;                     /* [s] access that is shown at its home; 0: hidden */
         uint8_t queue;                     /* [s] enum quire_queue_id */
         uint16_t refs;                     /* [s] policies: referenced since last seen */
+        bool writes;                       /* [s] it was held by somebody who writes to it, and was
+                                            * not let go since */
         struct quire_sight *sights;        /* [s] where else it is shown */
 };
 

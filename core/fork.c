@@ -62,6 +62,7 @@ static void forget_threads(struct quire_system *sys)
         for (; p; p = after) {
                 after = p->next;
                 p->holds = 0;
+                p->writes = false;
                 if (quire_page_wanted(p))
                         continue;
                 quire_queue_remove(sys, p);

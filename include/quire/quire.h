@@ -363,8 +363,10 @@ struct quire_object_info {
 void quire_object_describe(struct quire_grant *, struct quire_object_info *out);
 
 /* Write pages of the range that were modified home (CALLBACK with a write
- * function), and wait until that is done.  DENIED: the grant lacks W.  IO_ERROR: some
- * could not be written; they stay modified. */
+ * function), and wait until that is done.  Pages that are held with W are written as they
+ * are, and stay modified.  DENIED: the grant lacks W.  IO_ERROR: some could not be
+ * written; they stay modified (so do held pages of a SOLE object where frames are not
+ * shared, since they can be read in one place only). */
 QUIRE_CHECKED enum quire_status quire_object_flush(struct quire_grant *, uint64_t offset,
                                                    uint64_t bytes);
 /* Runs of pages that are modified and not home yet, ascending, at most *count of them
@@ -374,7 +376,8 @@ QUIRE_CHECKED enum quire_status quire_object_dirty(struct quire_grant *, uint64_
                                                    uint64_t *count);
 /* The pages written since they were last reset, exactly, as runs (EPOCHS, else
  * INVALID).  With reset, those returned begin a new epoch: a store that is not in
- * this answer is in the next.  Resumable at the end of the last run. */
+ * this answer is in the next.  Pages that are held with W are written in each epoch, from
+ * its beginning on.  Resumable at the end of the last run. */
 QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint64_t offset,
                                                      uint64_t bytes, bool reset,
                                                      struct quire_range *out, uint64_t *count);
@@ -463,7 +466,8 @@ QUIRE_CHECKED enum quire_status quire_region_unlock(struct quire_space *, uint64
 
 /*
  * Hold pages resident for somebody who cannot fault, such as a system call
- * handed a buffer; with QUIRE_W they are writable and count as written.
+ * handed a buffer; with QUIRE_W they are writable and count as written, and as modified,
+ * until all holds of them are given back, whatever is reset or flushed meanwhile.
  * Counted: each hold wants its own quire_region_unhold().  Stops before the
  * first page that the access is not allowed to, or for which there is no
  * memory; *held: the bytes held from va on.  The range may cross regions.
@@ -476,7 +480,8 @@ void quire_region_unhold(struct quire_space *, uint64_t va, uint64_t bytes);
 
 /* The pages of a WATCHED region written since the last reset, ascending, at most
  * *count of them into `out'; *count: how many.  With reset just those returned
- * are reset.  Marks survive protect and decommit. */
+ * are reset, and of those not pages that are held with W; go on behind the last.  Marks
+ * survive protect and decommit. */
 QUIRE_CHECKED enum quire_status quire_watch_get(struct quire_space *, uint64_t va,
                                                 uint64_t bytes, bool reset,
                                                 uint64_t *out, uint64_t *count);

@@ -100,7 +100,7 @@ static unsigned allowed(const struct model_page *p)
 void model_let_go(struct model_system *s, struct model_page *p)
 {
         s->locked -= p->locked || p->holds;
-        p->locked = false;
+        p->locked = p->writes = false;
         p->holds = 0;
 }
 
@@ -363,6 +363,7 @@ static void set_wanted(struct model *m, struct model_page *at, bool locked, int 
         m->system->locked -= p->locked || p->holds;
         p->locked = locked;
         p->holds = (uint16_t)(p->holds + holds);
+        p->writes = p->writes && p->holds;
         m->system->locked += p->locked || p->holds;
 }
 
@@ -385,7 +386,7 @@ static void change_page(struct model *m, enum model_op op, struct model_page *p,
         } else if (op == MODEL_LOCK || op == MODEL_UNLOCK) {
                 set_wanted(m, p, op == MODEL_LOCK, 0);
         } else {
-                p->written = false;
+                p->written = p->writes;
         }
 }
 
@@ -430,6 +431,7 @@ void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, b
 
         for (uint64_t i = 0; i < pages; i++, p++) {
                 set_wanted(m, p, model_kept(m, p)->locked, 1);
+                model_kept(m, p)->writes |= model_kept(m, p)->holds && access & QUIRE_W;
                 model_note(m, p, access);
         }
         p = more ? model_page(m, va + (pages << m->shift)) : NULL;
@@ -461,7 +463,7 @@ enum quire_status model_watch_get(struct model *m, uint64_t va, uint64_t bytes, 
                 if (!s.page[i].written)
                         continue;
                 out[n++] = va + (i << m->shift);
-                s.page[i].written = !reset;
+                s.page[i].written = !reset || s.page[i].writes;
         }
         *count = n;
         return QUIRE_OK;
@@ -546,7 +548,7 @@ enum quire_status model_space_clone(const struct model *from, struct model *into
         memcpy(into->page, from->page, from->pages * sizeof(*from->page));
         memcpy(into->region, from->region, from->regions * sizeof(*from->region));
         for (uint64_t i = 0; i < from->pages; i++) {
-                into->page[i].locked = into->page[i].written = false;
+                into->page[i].locked = into->page[i].written = into->page[i].writes = false;
                 into->page[i].holds = 0;
         }
         for (uint32_t n = 0; n < from->regions; n++)

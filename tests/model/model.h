@@ -27,6 +27,7 @@ struct model_page {
         bool owed, touched;               /* of an object: its pager lacks it; it was accessed */
         uint8_t access, mark;
         uint16_t holds;
+        bool writes;                      /* held to be written, and not let go since */
         struct model_content content;
 };
 
