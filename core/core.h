@@ -497,6 +497,8 @@ void quire_tier_tune(struct quire_system *);
 bool quire_tier_put(struct quire_system *, struct quire_page *, const void *contents);
 bool quire_tier_get(struct quire_system *, const struct quire_slot *, void *out);
 void quire_tier_free(struct quire_system *, struct quire_slot *);
+/* Give up the frames of a sparse block, whose pages go to others; false: none can go. */
+bool quire_tier_compact(struct quire_system *);
 void quire_tier_check(struct quire_system *);
 
 /* -------------------------------------------------------------- store.c */

@@ -231,6 +231,8 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         quire_store_flush(sys);                /* buffers of a few pages are in others' way */
         if ((n || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
+        if (!spilled && quire_tier_compact(sys))
+                return QUIRE_OK;
         return spilled ? QUIRE_OK : wait_for_others(sys, settled);
 }
 
