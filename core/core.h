@@ -225,6 +225,7 @@ struct quire_object {
         uint64_t failures;             /* [s] transfers home that failed */
         struct quire_range *noted;     /* [s] runs that the pager was asked for; or null */
         uint64_t notes, notes_room;    /* [s] how many, of how many at most */
+        bool notes_full;               /* [s] there was no room for more of them */
         struct quire_object *parent;   /* [s] where contents are that are not here */
         struct quire_object *child;    /* [s] the first whose parent this is */
         struct quire_object *sibling;  /* [s] the next that has the same parent */

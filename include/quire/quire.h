@@ -387,7 +387,7 @@ QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint6
  * this order, as runs: at most `room' of them, and no more are noted then.  The runs
  * are the caller's memory, not paged, until it stops noting with room 0 (which makes
  * their .first bytes); *count: how many there are by then, or so far.  BUSY: somebody
- * else is noting.
+ * else is noting.  LIMIT: it stopped, and there had been no room for all of them.
  */
 QUIRE_CHECKED enum quire_status quire_object_record(struct quire_grant *,
                                                     struct quire_range *runs, uint64_t room,
