@@ -671,6 +671,7 @@ static void count_done(struct walk *w, uint64_t there)
 
 static struct quire_outcome walk_on(struct walk *w)
 {
+        must_hold(w->system);
         for (;;) {
                 enum quire_reason why = judge(w);
                 struct quire_source from;

@@ -26,6 +26,7 @@ static void hide_views(struct quire_system *sys)
 
 void quire_hold_back(struct quire_system *sys)
 {
+        must_hold(sys);
         while (sys->freezing == QUIRE_FREEZE_ALL)
                 quire_wait_settled(sys);
 }

@@ -443,6 +443,7 @@ static const void *still_contents(struct quire_page *p, enum holders holders)
         struct quire_system *sys = p->object->system;
         const void *contents;
 
+        must(sys, p->where == QUIRE_AT_FRAME && p->flags & QUIRE_PAGE_IS_OWED);    /* P7 */
         p->writes = p->writes && holders == HOLDERS_STAY;
         if (!p->writes)
                 quire_page_narrow(sys, &p, 1);

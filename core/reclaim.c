@@ -298,6 +298,7 @@ uint64_t quire_wait_along(struct quire_system *sys, struct quire_page *p, uint64
 {
         const struct quire_waiter *has = waiter_of(sys, turn);
 
+        must(sys, p->queue == QUIRE_Q_LATE);         /* what else comes needs nobody */
         if (has && has->page == p)
                 return turn;
         quire_wait_no_more(sys, turn);

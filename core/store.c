@@ -400,6 +400,7 @@ bool quire_store_send_home(struct quire_system *sys)
 {
         bool any = false;
 
+        must_hold(sys);
         for (unsigned i = 0; i < sys->buffer_count; i++) {
                 struct quire_buffer *b = &sys->buffers[i];
 

@@ -80,7 +80,8 @@ static void write_on(void *argument)
                 uint64_t at = test_random(&random) % BOOK_PAGES;
                 uint8_t byte = (uint8_t)i;
 
-                fork_stage.refused += 0 != touch_in(space, fork_stage.home + at * PAGE, W, &byte, 1);
+                fork_stage.refused += 0 != touch_in(space, fork_stage.home + at * PAGE, W, &byte,
+                                                    1);
                 if (i % 8 == 0)
                         fork_stage.refused += quire_object_flush(fork_stage.grant, 0,
                                                                  BOOK_PAGES * PAGE) != QUIRE_OK;

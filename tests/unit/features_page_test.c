@@ -166,49 +166,6 @@ static void test_B15_a_full_disk_is_reported(void)
         stage_close();
 }
 
-struct reading {
-        uint64_t va;
-        unsigned why;
-        uint8_t byte;
-};
-
-static void read_byte(void *argument)
-{
-        struct reading *r = argument;
-
-        r->why = load(r->va, &r->byte);
-}
-
-/* The page map says what is, while a page is being read, too; and keeps nobody waiting. */
-static void test_C28_the_page_map_waits_for_nothing(void)
-{
-        const struct drive_options o = { .budget = 64 << 12, .slow_io = true };
-        struct reading r = { .why = 99 };
-        struct quire_sim_thread *reader;
-        uint64_t now;
-
-        stage_open(&o);
-        r.va = region(4);
-        for (uint64_t i = 0; i < 4; i++)
-                CHECK_EQ(store(r.va + i * PAGE, (uint8_t)(0x70 + i)), 0);
-        CHECK(quire_region_advise(space, r.va, 4 * PAGE, QUIRE_WONT_NEED) == QUIRE_OK);
-        quire_system_freeze(sys);                    /* what is on its way arrives */
-        quire_system_thaw(sys);
-        CHECK_EQ(state_of(r.va), QUIRE_PAGE_STORED);
-        reader = quire_sim_thread_start(driver_sim.host(stage), "reader", read_byte, &r);
-        REQUIRE(reader && quire_sim_step(reader) == QUIRE_SIM_WAITS_IO);
-        now = quire_sim_now(driver_sim.host(stage));
-        CHECK_EQ(state_of(r.va), QUIRE_PAGE_COMING);
-        CHECK_EQ(state_of(r.va + 3 * PAGE), QUIRE_PAGE_STORED);
-        CHECK_EQ(quire_sim_now(driver_sim.host(stage)), now);
-        CHECK_EQ(r.why, 99);
-        quire_sim_run(driver_sim.host(stage));
-        CHECK_EQ(r.why, 0);
-        CHECK_EQ(r.byte, 0x70);
-        CHECK_EQ(state_of(r.va), QUIRE_PAGE_PRESENT);
-        stage_close();
-}
-
 /* Transfers that fail now and then lose nothing. */
 static void test_B15_failing_transfers_lose_nothing(void)
 {
@@ -809,7 +766,6 @@ int main(int argc, char **argv)
         RUN(test_B12_page_map_is_consistent);
         RUN(test_B15_several_pagefiles_grow);
         RUN(test_B15_a_full_disk_is_reported);
-        RUN(test_C28_the_page_map_waits_for_nothing);
         RUN(test_B15_failing_transfers_lose_nothing);
         RUN(test_B19_everything_returns_at_the_end_of_a_process);
         RUN(test_B44_reused_frames_are_zeroes);
