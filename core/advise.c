@@ -95,9 +95,11 @@ static void push_out(struct quire_space *s, uint64_t first, uint64_t count)
         unsigned n;
 
         must_hold(sys);
+        quire_hold_back(sys);
         while (first < stop && (n = collect_resident(s, first, stop - first, batch, &end))) {
                 if (quire_evict(sys, batch, n) == n || !quire_store_settle(sys, true))
                         first = end;
+                quire_hold_back(sys);
         }
 }
 

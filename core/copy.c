@@ -318,7 +318,7 @@ static void hand_page(struct quire_page *p, struct quire_object *to, struct quir
                 return;
         }
         must(sys, !quire_page_seen(p) && p->where != QUIRE_AT_COMING);
-        must(sys, !from->pager && !to->pager && !(from->flags & QUIRE_ON_TOUCH));  /* P3, P6 */
+        must(sys, !from->pager && !to->pager && !(from->flags & QUIRE_ON_TOUCH));  /* P3, P7 */
         if (empty)
                 empty->flags |= p->flags & QUIRE_PAGE_IS_WRITTEN;
         p->flags &= (uint8_t)~QUIRE_PAGE_IS_WRITTEN;

@@ -180,6 +180,8 @@ struct quire_page {
         uint8_t shown;                     /* [s] access that is shown at its home; 0: hidden */
         uint8_t queue;                     /* [s] enum quire_queue_id */
         uint16_t refs;                     /* [s] policies: referenced since last seen */
+        bool writes;                       /* [s] it was held by somebody who writes to it, and was
+                                            * not let go since */
         struct quire_sight *sights;        /* [s] where else it is shown */
 };
 
@@ -224,6 +226,7 @@ struct quire_object {
         uint64_t failures;             /* [s] transfers home that failed */
         struct quire_range *noted;     /* [s] runs that the pager was asked for; or null */
         uint64_t notes, notes_room;    /* [s] how many, of how many at most */
+        bool notes_full;               /* [s] there was no room for more of them */
         struct quire_object *parent;   /* [s] where contents are that are not here */
         struct quire_object *child;    /* [s] the first whose parent this is */
         struct quire_object *sibling;  /* [s] the next that has the same parent */
@@ -497,6 +500,8 @@ void quire_tier_tune(struct quire_system *);
 bool quire_tier_put(struct quire_system *, struct quire_page *, const void *contents);
 bool quire_tier_get(struct quire_system *, const struct quire_slot *, void *out);
 void quire_tier_free(struct quire_system *, struct quire_slot *);
+/* Give up the frames of a sparse block, whose pages go to others; false: none can go. */
+bool quire_tier_compact(struct quire_system *);
 void quire_tier_check(struct quire_system *);
 
 /* -------------------------------------------------------------- store.c */
@@ -538,6 +543,8 @@ void quire_store_push(struct quire_system *);
 bool quire_store_put_home(struct quire_system *, struct quire_page *, const void *contents);
 /* Does a buffer hold pages of the object, for its pager? */
 bool quire_store_owes(const struct quire_system *, const struct quire_object *);
+/* No buffer that goes to a pager waits for more pages; false: there are none. */
+bool quire_store_send_home(struct quire_system *);
 bool quire_store_spill(struct quire_system *, unsigned pages);
 /* The open buffer is written as it is, without waiting for it to fill. */
 void quire_store_flush(struct quire_system *);
@@ -596,10 +603,13 @@ void quire_wait_settled(struct quire_system *);
 /* Threads that wait for a page to arrive. */
 #define QUIRE_WAITERS 64u
 struct quire_waiter {
-        uint64_t ticket;
+        uint64_t ticket;                   /* 0: it can not be resumed, and looks again by itself */
+        uint64_t turn;                     /* ... and is known by this */
         struct quire_page *page;           /* null: the entry is free */
 };
 bool quire_wait_for(struct quire_system *, struct quire_page *, uint64_t ticket);
+uint64_t quire_wait_along(struct quire_system *, struct quire_page *, uint64_t turn);
+void quire_wait_no_more(struct quire_system *, uint64_t turn);
 unsigned quire_wake(struct quire_system *, struct quire_page *);     /* how many */
 
 /* hold.c: the most pages that may be locked or held */
@@ -616,6 +626,15 @@ void quire_count_mapped(struct quire_region *, int64_t pages);
 
 /* --------------------------------------------------------------- system.c */
 
+/* What holds back for a freeze that waits (fork.c). */
+enum quire_freezing {
+        QUIRE_FREEZE_NOT,
+        QUIRE_FREEZE_PAGERS,       /* nothing is lent to pagers, or written to them */
+        QUIRE_FREEZE_ALL,          /* nor is anything read from pagefiles, or written there */
+};
+/* Until transfers may begin again (drops and retakes the lock, if they may not). */
+void quire_hold_back(struct quire_system *);
+
 struct quire_system {
         const struct quire_machine_ops *mops;   /* [I] */
         struct quire_machine *machine;          /* [I] */
@@ -626,8 +645,7 @@ struct quire_system {
         bool audit;                             /* [I] */
         bool held;                              /* [s] true while the lock is held */
         bool frozen;                            /* [s] between freeze and thaw */
-        bool freezing;                          /* [s] from when freeze waits for that: no page is
-                                                 * asked for ahead */
+        uint8_t freezing;                       /* [s] enum quire_freezing, until thaw */
 
         uint64_t budget;                        /* [s] frames, buffers and tier together */
         uint64_t taken;                         /* [s] of the budget */
@@ -663,6 +681,7 @@ struct quire_system {
 
         struct quire_waiter waiters[QUIRE_WAITERS];  /* [s] */
         unsigned waiting;                       /* [s] */
+        uint64_t turns;                         /* [s] of waiters, so far */
         quire_event_fn event;                   /* [s] */
         void *event_context;                    /* [s] */
         struct quire_counters counters;         /* [s] */

@@ -45,6 +45,7 @@ struct walk {
         bool own;                          /* the page must be the region's own */
         bool kernel;                       /* the access was made with that privilege */
         uint64_t ticket;
+        uint64_t turn;                     /* 0, or as one who waits here for a late page */
         unsigned most;                     /* pages to bring in with it, itself included */
         bool alone;                        /* a run could not be read, or there is no room for
                                             * one: try just this page */
@@ -288,6 +289,10 @@ static enum step read_in(struct walk *w)
         enum quire_status st;
 
         must(sys, w->page->where == QUIRE_AT_SLOT && w->page->object == o);
+        if (sys->freezing == QUIRE_FREEZE_ALL) {
+                quire_hold_back(sys);
+                return STEP_AGAIN;
+        }
         io.count = get_frames(w, cluster(w, pages), QUIRE_ANY_FILL, frames);
         if (!io.count)
                 return make_room(w);
@@ -556,6 +561,8 @@ static enum step wait_for_page(struct walk *w)
         must(sys, w->page->where == QUIRE_AT_COMING);
         if (w->ticket && w->ticket != QUIRE_NO_ALARM)
                 return quire_wait_for(sys, w->page, w->ticket) ? STEP_PEND : STEP_DONE;
+        if (w->page->queue == QUIRE_Q_LATE)
+                w->turn = quire_wait_along(sys, w->page, w->turn);
         quire_wait_settled(sys);
         return STEP_AGAIN;
 }
@@ -662,6 +669,39 @@ static void count_done(struct walk *w, uint64_t there)
         quire_count_fault(w->region, w->kind, w->va, w->brought ? w->brought : 1);
 }
 
+static struct quire_outcome walk_on(struct walk *w)
+{
+        must_hold(w->system);
+        for (;;) {
+                enum quire_reason why = judge(w);
+                struct quire_source from;
+                enum step step;
+
+                if (why)
+                        return deny(why);
+                if (w->region->kind == QUIRE_PLAIN)    /* allowed just meanwhile */
+                        return (struct quire_outcome){ .verdict = QUIRE_RESUME };
+                from = quire_source_of(w->region->object, w->index);
+                w->object = from.object;
+                w->page = from.page;
+                w->most = plan_ahead(w);
+                step = take_step(w);
+                if (step == STEP_AGAIN)
+                        continue;
+                if (step == STEP_DENY)
+                        return deny(w->why);
+                if (step == STEP_DONE && w->page->where == QUIRE_AT_FRAME) {
+                        uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
+
+                        count_done(w, there);
+                        if (w->ticket && w->ticket != QUIRE_NO_ALARM)
+                                look_ahead(w, w->index + there);
+                }
+                return (struct quire_outcome){ step == STEP_PEND ? QUIRE_PENDING : QUIRE_RESUME,
+                                               0, w->kind };
+        }
+}
+
 struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigned access,
                                    uint64_t ticket)
 {
@@ -669,35 +709,10 @@ struct quire_outcome quire_resolve(struct quire_space *s, uint64_t page, unsigne
                           .access = access & QUIRE_ATTR_ACCESS, .own = access & QUIRE_OWN,
                           .kernel = access & QUIRE_KERNEL || !ticket || ticket == QUIRE_NO_ALARM,
                           .refused = s->system->refused };
+        struct quire_outcome got = walk_on(&w);
 
-        for (;;) {
-                enum quire_reason why = judge(&w);
-                struct quire_source from;
-                enum step step;
-
-                if (why)
-                        return deny(why);
-                if (w.region->kind == QUIRE_PLAIN)     /* allowed just meanwhile */
-                        return (struct quire_outcome){ .verdict = QUIRE_RESUME };
-                from = quire_source_of(w.region->object, w.index);
-                w.object = from.object;
-                w.page = from.page;
-                w.most = plan_ahead(&w);
-                step = take_step(&w);
-                if (step == STEP_AGAIN)
-                        continue;
-                if (step == STEP_DENY)
-                        return deny(w.why);
-                if (step == STEP_DONE && w.page->where == QUIRE_AT_FRAME) {
-                        uint64_t there = quire_max(quire_max(w.brought, w.shown), 1);
-
-                        count_done(&w, there);
-                        if (w.ticket && w.ticket != QUIRE_NO_ALARM)
-                                look_ahead(&w, w.index + there);
-                }
-                return (struct quire_outcome){ step == STEP_PEND ? QUIRE_PENDING : QUIRE_RESUME,
-                                               0, w.kind };
-        }
+        quire_wait_no_more(w.system, w.turn);
+        return got;
 }
 
 enum quire_status quire_page_bring(struct quire_page *p)

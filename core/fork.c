@@ -2,6 +2,15 @@
  * fork.c - what a duplicated process needs: a moment without transfers, and a
  * child that reads the parent's pagefiles without writing them.
  *
+ * A freeze is bounded work, however hard the program pages meanwhile: what is
+ * under way ends, and nothing else begins.  Whoever would begin something waits,
+ * and is never who the freeze waits for.  Therefore two steps: first nothing more
+ * goes to user code that must give it back (lent pages, pages written home), while
+ * pagefiles are still read and written, since that code may touch paged memory;
+ * when it has nothing left, what remains is in the host's hands, and nothing begins
+ * at all.  (Pages that a pager fills when asked are late, and no freeze waits for
+ * those.)
+ *
  * Lock: the system's, held from freeze to thaw.
  */
 #include "core.h"
@@ -15,14 +24,31 @@ static void hide_views(struct quire_system *sys)
                         quire_object_hide(o, o->parent);
 }
 
+void quire_hold_back(struct quire_system *sys)
+{
+        must_hold(sys);
+        while (sys->freezing == QUIRE_FREEZE_ALL)
+                quire_wait_settled(sys);
+}
+
+static void let_settle(struct quire_system *sys)
+{
+        must(sys, sys->freezing && !sys->frozen);
+        if (!quire_store_settle(sys, true))
+                quire_wait_settled(sys);
+}
+
 void quire_system_freeze(struct quire_system *sys)
 {
         quire_enter(sys);
-        sys->freezing = true;
-        while (sys->transit || sys->going || sys->lent) {
-                if (!quire_store_settle(sys, true))
-                        quire_wait_settled(sys);
-        }
+        while (sys->freezing)                        /* another thread's */
+                quire_wait_settled(sys);
+        sys->freezing = QUIRE_FREEZE_PAGERS;
+        while (quire_store_send_home(sys) || sys->lent)
+                let_settle(sys);
+        sys->freezing = QUIRE_FREEZE_ALL;
+        while (sys->transit || sys->going)
+                let_settle(sys);
         must(sys, !sys->frozen && !sys->transit && !sys->going && !sys->lent);
         hide_views(sys);
         quire_slots_keep(sys);
@@ -37,6 +63,7 @@ static void forget_threads(struct quire_system *sys)
         for (; p; p = after) {
                 after = p->next;
                 p->holds = 0;
+                p->writes = false;
                 if (quire_page_wanted(p))
                         continue;
                 quire_queue_remove(sys, p);
@@ -91,6 +118,7 @@ void quire_system_forked(struct quire_system *sys)
 void quire_system_thaw(struct quire_system *sys)
 {
         must(sys, sys->frozen);
-        sys->frozen = sys->freezing = false;
+        sys->frozen = false;
+        sys->freezing = QUIRE_FREEZE_NOT;
         quire_leave(sys);
 }

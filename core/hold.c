@@ -6,6 +6,10 @@
  * no policy looks.  At most half of the budget may be kept so, since the rest
  * of the program must go on.
  *
+ * Who holds a page to write to it may do so at any moment, and can not fault: until
+ * it is let go it keeps W, and counts as written and as modified whatever is reset or
+ * flushed meanwhile.
+ *
  * Lock: the system's.
  */
 #include "region.h"
@@ -124,6 +128,7 @@ static uint64_t hold_pages(struct quire_space *s, uint64_t first, uint64_t count
                 }
                 keep(s->system, p);
                 p->holds++;
+                p->writes |= access == QUIRE_W;
         }
         return n;
 }
@@ -141,6 +146,7 @@ static void unhold_pages(struct quire_space *s, uint64_t first, uint64_t count, 
                         p->flags |= QUIRE_PAGE_IS_LOCKED;
                 must(s->system, p->where == QUIRE_AT_FRAME && p->holds > 0);             /* P5 */
                 p->holds--;
+                p->writes = p->writes && p->holds;
                 let_go(s->system, p);
         }
 }

@@ -21,7 +21,8 @@
  * P4  in a policy's queue or Q_HELD if and only if FRAME; Q_TIER if and only if
  *     SLOT in the tier.
  * P5  held or locked pages are in Q_HELD.
- * P6  OWED: the object has a pager, which has other contents than the page.
+ * P6  who writes holds, and a page that he may write to is dirty.
+ * P7  OWED: the object has a pager, which has other contents than the page.
  *
  * Lock: the system's.
  */
@@ -112,6 +113,7 @@ void quire_page_let_go(struct quire_page *p)
                 return;
         must(sys, p->queue == QUIRE_Q_HELD && sys->locked > 0);                /* P5 */
         p->holds = 0;
+        p->writes = false;
         p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
         sys->locked--;
         quire_queue_remove(sys, p);
@@ -201,6 +203,7 @@ void quire_page_empty(struct quire_page *p)
                 sys->locked--;
         }
         p->holds = 0;
+        p->writes = false;
         p->frame = QUIRE_NO_FRAME;
         p->where = QUIRE_AT_NONE;
         p->flags &= QUIRE_PAGE_IS_WRITTEN;
@@ -251,6 +254,7 @@ static void check_queue(struct quire_system *sys, const struct quire_page *p)
         must(sys, (p->queue == QUIRE_Q_TIER) ==
                   (p->where == QUIRE_AT_SLOT && p->slot.kind == QUIRE_SLOT_TIER)); /* P4 */
         must(sys, (p->queue == QUIRE_Q_HELD) == quire_page_wanted(p));         /* P5 */
+        must(sys, !p->writes || (p->holds && p->flags & QUIRE_PAGE_IS_DIRTY)); /* P6 */
         must(sys, p->queue != QUIRE_Q_COOL || !quire_page_seen(p));
         must(sys, p->queue != QUIRE_Q_LATE || p->where == QUIRE_AT_COMING);
 }

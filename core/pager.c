@@ -433,8 +433,29 @@ static struct quire_page *bring(struct quire_object *o, uint64_t index)
         }
 }
 
+/* Who holds pages of an object that is flushed: he goes on, or they go. */
+enum holders { HOLDERS_STAY, HOLDERS_GO };
+
+/* The contents of a page in a frame, which nobody changes unseen, unless he writes all the
+ * while.  Null: it is held, and can only be read where it is shown. */
+static const void *still_contents(struct quire_page *p, enum holders holders)
+{
+        struct quire_system *sys = p->object->system;
+        const void *contents;
+
+        must(sys, p->where == QUIRE_AT_FRAME && p->flags & QUIRE_PAGE_IS_OWED);    /* P7 */
+        p->writes = p->writes && holders == HOLDERS_STAY;
+        if (!p->writes)
+                quire_page_narrow(sys, &p, 1);
+        contents = sys->mops->frame_window(sys->machine, p->frame);
+        if (contents || (p->holds && holders == HOLDERS_STAY))
+                return contents;
+        quire_page_hide_for_good(sys, &p, 1);
+        return sys->mops->frame_window(sys->machine, p->frame);
+}
+
 /* Copy a page that is owed to a buffer.  BUSY: no buffer just now. */
-static enum quire_status write_page(struct quire_object *o, uint64_t index)
+static enum quire_status write_page(struct quire_object *o, uint64_t index, enum holders holders)
 {
         struct quire_system *sys = o->system;
         struct quire_page *p = bring(o, index);
@@ -445,19 +466,19 @@ static enum quire_status write_page(struct quire_object *o, uint64_t index)
         if (!(p->flags & QUIRE_PAGE_IS_OWED) || p->slot.kind == QUIRE_SLOT_HOME)
                 return QUIRE_OK;                     /* meanwhile */
         must(sys, p->where == QUIRE_AT_FRAME && p->object == o);
-        quire_page_narrow(sys, &p, 1);
-        contents = sys->mops->frame_window(sys->machine, p->frame);
-        if (!contents) {
-                quire_page_hide_for_good(sys, &p, 1);
-                contents = sys->mops->frame_window(sys->machine, p->frame);
-        }
-        must(sys, contents && !(p->shown & QUIRE_W));
+        contents = still_contents(p, holders);
+        if (!contents)
+                return QUIRE_IO_ERROR;
+        must(sys, p->writes || !(p->shown & QUIRE_W));
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY))
                 quire_store_free(sys, p);            /* a slot's copy: the frame is enough */
         p->flags |= QUIRE_PAGE_IS_DIRTY;
         if (!quire_store_put_home(sys, p, contents))
                 return QUIRE_BUSY;
-        p->flags &= (uint8_t)~QUIRE_PAGE_IS_DIRTY;
+        if (p->writes)
+                quire_store_free(sys, p);            /* as it was now; it is owed again at once */
+        else
+                p->flags &= (uint8_t)~QUIRE_PAGE_IS_DIRTY;
         return QUIRE_OK;
 }
 
@@ -479,6 +500,10 @@ static bool wait_for_buffer(struct quire_system *sys)
 {
         uint64_t settled = sys->settled;
 
+        if (sys->freezing) {
+                quire_wait_settled(sys);
+                return true;
+        }
         quire_store_flush(sys);
         if (quire_store_settle(sys, true) || sys->settled != settled)
                 return true;                         /* (a pager has taken its own at once) */
@@ -489,7 +514,8 @@ static bool wait_for_buffer(struct quire_system *sys)
 }
 
 /* Write what is owed in the range, and wait for it.  => the caller holds the object */
-static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end)
+static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end,
+                               enum holders holders)
 {
         struct quire_system *sys = o->system;
         uint64_t failures = o->failures, at = first;
@@ -498,7 +524,7 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         must_hold(sys);
         must(sys, o->pager && o->pager->write && o->refs > 0);
         while (next_owed(o, at, end, &at)) {
-                enum quire_status did = write_page(o, at);
+                enum quire_status did = write_page(o, at, holders);
 
                 if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
@@ -546,7 +572,7 @@ enum quire_status quire_object_flush(struct quire_grant *g, uint64_t offset, uin
         else if (!(g->rights & QUIRE_W))
                 st = QUIRE_DENIED;
         else
-                st = flush(g->object, first, first + count);
+                st = flush(g->object, first, first + count, HOLDERS_STAY);
         if (st == QUIRE_OK)
                 st = make_durable(g->object);
         quire_leave(g->system);
@@ -572,7 +598,7 @@ static bool flush_whole(struct quire_object *o)
         if (!o->pager || !o->pager->write ||
             !(next_owed(o, 0, UINT64_MAX, &index) || quire_store_owes(sys, o)))
                 return false;
-        if (flush(o, 0, UINT64_MAX) == QUIRE_OK)
+        if (flush(o, 0, UINT64_MAX, HOLDERS_GO) == QUIRE_OK)
                 return true;
         sys->counters.broken++;
         quire_note(sys, QUIRE_EV_BROKEN, 0, 1, o->number);
@@ -630,7 +656,8 @@ static uint64_t collect_runs(struct quire_object *o, uint64_t first, uint64_t en
         return n;
 }
 
-/* A new epoch for the pages of a run. */
+/* A new epoch for the pages of a run; those that are held to be written are written in
+ * it from the beginning. */
 static void reset_run(struct quire_object *o, const struct quire_range *run)
 {
         struct quire_page *batch[QUIRE_RUN_MAX], *p;
@@ -643,10 +670,9 @@ static void reset_run(struct quire_object *o, const struct quire_range *run)
                 while (n < QUIRE_RUN_MAX && (p = quire_radix_next(&o->pages, at)) &&
                        p->index < end) {
                         at = p->index + 1;
-                        batch[n++] = p;
+                        if (!p->writes)
+                                batch[n++] = p;
                 }
-                if (!n)
-                        return;
                 quire_page_narrow(o->system, batch, n);
                 for (unsigned i = 0; i < n; i++) {
                         batch[i]->flags &= (uint8_t)~QUIRE_PAGE_IS_WRITTEN;

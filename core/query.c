@@ -145,7 +145,7 @@ enum quire_status quire_page_map(struct quire_space *s, uint64_t va, uint64_t by
         if (!s || !out)
                 return QUIRE_INVALID;
         quire_enter(s->system);
-        st = quire_span_find(s, va, bytes, &span);
+        st = quire_span_look(s, va, bytes, &span);
         if (st == QUIRE_OK) {
                 memset(out, 0, span.count);
                 copied = span.region->copy;

@@ -202,12 +202,12 @@ unsigned quire_evict(struct quire_system *sys, struct quire_page **pages, unsign
 
 /* Others have pages in transit that may free something when they arrive, or a
  * transfer that they are just handing to the host or taking from it, or took in
- * one of ours while the lock was dropped. */
+ * one of ours while the lock was dropped; or a freeze lets nothing begin. */
 static enum quire_status wait_for_others(struct quire_system *sys, uint64_t settled)
 {
         if (sys->settled != settled)
                 return QUIRE_OK;
-        if (!sys->transit && !sys->going)
+        if (!sys->transit && !sys->going && !sys->freezing)
                 return QUIRE_NO_MEMORY;
         quire_wait_settled(sys);
         return QUIRE_OK;
@@ -223,6 +223,10 @@ enum quire_status quire_reclaim(struct quire_system *sys)
 
         must_hold(sys);
         must(sys, want <= BATCH);
+        if (sys->freezing == QUIRE_FREEZE_ALL) {
+                quire_hold_back(sys);
+                return QUIRE_OK;
+        }
         quire_tier_tune(sys);
         do {                     /* where the store has no room, some may need none */
                 n = sys->policy->victims(sys, victims, want);
@@ -241,6 +245,8 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 spilled = quire_store_spill(sys, BATCH);
         quire_store_flush(sys);                /* buffers of a few pages are in others' way */
         if ((tried || sys->going) && quire_store_settle(sys, true))
+                return QUIRE_OK;
+        if (!spilled && quire_tier_compact(sys))
                 return QUIRE_OK;
         return spilled ? QUIRE_OK : wait_for_others(sys, settled);
 }
@@ -268,21 +274,62 @@ void quire_wait_settled(struct quire_system *sys)
 
 /* ------------------------------------------------------- threads that wait for a page */
 
-/* False: too many wait already; the access simply runs again. */
-bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t ticket)
+static bool add_waiter(struct quire_system *sys, struct quire_page *p, uint64_t ticket,
+                       uint64_t turn)
 {
         must_hold(sys);
-        must(sys, ticket && p->where == QUIRE_AT_COMING);
+        must(sys, !ticket != !turn && p->where == QUIRE_AT_COMING);
         for (unsigned i = 0; i < QUIRE_WAITERS; i++) {
                 if (sys->waiters[i].page)
                         continue;
-                sys->waiters[i] = (struct quire_waiter){ ticket, p };
+                sys->waiters[i] = (struct quire_waiter){ ticket, turn, p };
                 sys->waiting++;
-                if (p->queue == QUIRE_Q_LATE && p->slot.bytes == 1)
+                if (p->queue == QUIRE_Q_LATE && p->slot.bytes == 1 && !p->slot.file)
                         p->slot.bytes = 0;           /* whoever asked for it is among these */
                 return true;
         }
         return false;
+}
+
+/* False: too many wait already; the access simply runs again. */
+bool quire_wait_for(struct quire_system *sys, struct quire_page *p, uint64_t ticket)
+{
+        return add_waiter(sys, p, ticket, 0);
+}
+
+/* The waiter that has the turn, if the page that it waits for did not end yet. */
+static struct quire_waiter *waiter_of(struct quire_system *sys, uint64_t turn)
+{
+        for (unsigned i = 0; turn && i < QUIRE_WAITERS; i++)
+                if (sys->waiters[i].page && sys->waiters[i].turn == turn)
+                        return &sys->waiters[i];
+        return NULL;
+}
+
+/* Whoever can not be resumed waits for a page, and looks again by himself; but when it
+ * fails he is one of those who are told.  Returns his turn: the one he has, if it is of
+ * this page, else a new one; 0: too many wait already. */
+uint64_t quire_wait_along(struct quire_system *sys, struct quire_page *p, uint64_t turn)
+{
+        const struct quire_waiter *has = waiter_of(sys, turn);
+
+        must(sys, p->queue == QUIRE_Q_LATE);         /* what else comes needs nobody */
+        if (has && has->page == p)
+                return turn;
+        quire_wait_no_more(sys, turn);
+        return add_waiter(sys, p, 0, ++sys->turns) ? sys->turns : 0;
+}
+
+void quire_wait_no_more(struct quire_system *sys, uint64_t turn)
+{
+        struct quire_waiter *has = waiter_of(sys, turn);
+
+        must_hold(sys);
+        if (!has)
+                return;
+        must(sys, sys->waiting > 0 && !has->ticket);
+        has->page = NULL;
+        sys->waiting--;
 }
 
 unsigned quire_wake(struct quire_system *sys, struct quire_page *p)
@@ -296,7 +343,8 @@ unsigned quire_wake(struct quire_system *sys, struct quire_page *p)
                 sys->waiters[i].page = NULL;
                 sys->waiting--;
                 woken++;
-                sys->mops->resume(sys->machine, sys->waiters[i].ticket, QUIRE_RESUME);
+                if (sys->waiters[i].ticket)
+                        sys->mops->resume(sys->machine, sys->waiters[i].ticket, QUIRE_RESUME);
         }
         return woken;
 }

@@ -10,7 +10,7 @@
  *
  * Does not decide: where runs are kept from one start to the next (machines/).
  *
- * N1  notes <= notes_room; without noted both are 0.
+ * N1  notes <= notes_room; without noted both are 0, and nothing is full.
  *
  * Lock: the system's.
  */
@@ -25,10 +25,13 @@ void quire_record_note(struct quire_object *o, uint64_t index, uint64_t count)
 
         must_hold(o->system);
         must(o->system, o->notes <= o->notes_room && !o->noted == !o->notes_room);     /* N1 */
+        must(o->system, !o->notes_full || o->notes == o->notes_room);                  /* N1 */
         if (last && last->first + last->pages == index)
                 last->pages += count;
         else if (o->notes < o->notes_room)
                 o->noted[o->notes++] = (struct quire_range){ index, count };
+        else
+                o->notes_full = o->noted != NULL;
 }
 
 enum quire_status quire_object_record(struct quire_grant *g, struct quire_range *runs,
@@ -46,6 +49,9 @@ enum quire_status quire_object_record(struct quire_grant *g, struct quire_range 
         if (o->noted && room && o->noted != runs) {
                 st = QUIRE_BUSY;
         } else if (!room || !o->noted) {
+                if (o->notes_full)
+                        st = QUIRE_LIMIT;
+                o->notes_full = false;
                 o->noted = room ? runs : NULL;
                 o->notes = 0;
                 o->notes_room = room;

@@ -43,9 +43,9 @@ static enum quire_status to_pages(const struct quire_space *s, uint64_t va, uint
         return QUIRE_OK;
 }
 
-/* The one region that holds the whole range. */
-static enum quire_status find_span(struct quire_space *s, uint64_t va, uint64_t bytes,
-                                   struct quire_span *out)
+/* The one region that holds the whole range, whatever is in transit there. */
+enum quire_status quire_span_look(struct quire_space *s, uint64_t va, uint64_t bytes,
+                                  struct quire_span *out)
 {
         enum quire_status st = to_pages(s, va, bytes, out);
 
@@ -65,7 +65,7 @@ enum quire_status quire_span_find(struct quire_space *s, uint64_t va, uint64_t b
                                   struct quire_span *out)
 {
         for (;;) {
-                enum quire_status st = find_span(s, va, bytes, out);
+                enum quire_status st = quire_span_look(s, va, bytes, out);
 
                 if (st != QUIRE_OK || !out->region->object ||
                     quire_object_settled(out->region->object, out->index, out->count))
@@ -294,7 +294,7 @@ enum quire_status quire_region_mark(struct quire_space *s, uint64_t va, uint64_t
         if (!s)
                 return QUIRE_INVALID;
         quire_enter(s->system);
-        st = find_span(s, va, bytes, &span);
+        st = quire_span_look(s, va, bytes, &span);
         if (st == QUIRE_OK)
                 st = quire_ranges_plan(s->system, &spare);
         if (st == QUIRE_OK) {

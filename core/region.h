@@ -12,6 +12,8 @@ struct quire_span {
         uint64_t index;            /* the first, in the object */
         uint64_t count;
 };
+enum quire_status quire_span_look(struct quire_space *, uint64_t va, uint64_t bytes,
+                                  struct quire_span *);
 enum quire_status quire_span_find(struct quire_space *, uint64_t va, uint64_t bytes,
                                   struct quire_span *);
 uint64_t quire_span_committed(const struct quire_span *);

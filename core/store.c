@@ -158,7 +158,7 @@ static struct quire_buffer *open_buffer(struct quire_system *sys)
 {
         struct quire_buffer *b = open_for(sys, NULL);
 
-        if (b)
+        if (b || sys->freezing == QUIRE_FREEZE_ALL)
                 return b;
         b = buffer_in(sys, QUIRE_BUF_FREE);
         if (!b)
@@ -376,7 +376,7 @@ static struct quire_buffer *open_home(struct quire_system *sys, struct quire_pag
 /* => .slot is NONE.  The page is clean from now on, its contents in the buffer. */
 bool quire_store_put_home(struct quire_system *sys, struct quire_page *p, const void *contents)
 {
-        struct quire_buffer *b = is_going_home(sys, p) ? NULL : open_home(sys, p);
+        struct quire_buffer *b = sys->freezing || is_going_home(sys, p) ? NULL : open_home(sys, p);
 
         must_hold(sys);
         must(sys, p->flags & QUIRE_PAGE_IS_OWED && p->slot.kind == QUIRE_SLOT_NONE);
@@ -394,6 +394,24 @@ bool quire_store_owes(const struct quire_system *sys, const struct quire_object 
                 if (sys->buffers[i].state != QUIRE_BUF_FREE && sys->buffers[i].object == o)
                         return true;
         return false;
+}
+
+bool quire_store_send_home(struct quire_system *sys)
+{
+        bool any = false;
+
+        must_hold(sys);
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+
+                if (b->state == QUIRE_BUF_FREE || !b->object)
+                        continue;
+                must(sys, b->io.count > 0 && b->state != QUIRE_BUF_STUCK);
+                if (b->state == QUIRE_BUF_OPEN)
+                        shut_buffer(sys, b);
+                any = true;
+        }
+        return any;
 }
 
 /* => .slot is NONE.  Afterwards it holds the contents (NONE: they are zeroes). */

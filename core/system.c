@@ -178,7 +178,7 @@ void quire_system_close(struct quire_system *sys)
 static enum quire_status shrink(struct quire_system *sys, uint64_t pages)
 {
         must_hold(sys);
-        while (sys->taken > pages) {
+        for (quire_hold_back(sys); sys->taken > pages; quire_hold_back(sys)) {
                 if (sys->queue[QUIRE_Q_IN].count + sys->queue[QUIRE_Q_HOT].count +
                     sys->queue[QUIRE_Q_COOL].count == 0 &&
                     !quire_store_spill(sys, QUIRE_IO_MAX) && !quire_store_settle(sys, true))

@@ -16,6 +16,13 @@
  * that more of what is here should have stayed in frames; one of the former costs about as much as
  * ten of the latter.  It moves in steps between a third and all of its share.
  *
+ * A block may hold few pages, and then takes more frames than those would.  Where
+ * storage is full, the pages of such a block move into free pieces of others, of their
+ * size or larger ones, and its frames are free.  When no block can be emptied any more,
+ * those above any block have fewer free pieces than it has pages, so that all of them
+ * together cost less than the headroom more than their pages would in frames: what was
+ * promised has room.
+ *
  * Does not decide: what goes in, or on to a pagefile (store.c).
  *
  * C1  a block's used count is the number of its pieces that hold a page.
@@ -244,6 +251,75 @@ void quire_tier_free(struct quire_system *sys, struct quire_slot *slot)
         if (!b->used)
                 close_block(sys, b);
         slot->kind = QUIRE_SLOT_NONE;
+}
+
+/* ------------------------------------------------------------------- emptying blocks */
+
+/* The block of fewest pages that have room in others; null: none has. */
+static struct quire_tier_block *find_sparse(const struct quire_tier *t)
+{
+        struct quire_tier_block *found = NULL;
+        uint64_t room = 0;                 /* free pieces of this class and larger ones */
+
+        for (unsigned c = QUIRE_TIER_CLASSES; c-- > 0;) {
+                for (const struct quire_tier_block *b = t->open[c]; b; b = b->next)
+                        room += b->pieces - b->used;
+                for (struct quire_tier_block *b = t->open[c]; b; b = b->next)
+                        if (b->used <= room - (b->pieces - b->used) &&
+                            (!found || b->used < found->used))
+                                found = b;
+        }
+        return found;
+}
+
+/* Another block with room for so many compressed bytes, as small pieces as can be. */
+static struct quire_tier_block *find_room(struct quire_system *sys, size_t bytes,
+                                          const struct quire_tier_block *but)
+{
+        struct quire_tier_block *b = NULL;
+
+        for (unsigned c = class_of(sys, bytes); !b && c < QUIRE_TIER_CLASSES; c++) {
+                b = sys->tier.open[c];
+                if (b == but)
+                        b = b->next;
+        }
+        must(sys, b && b->free && b->used < b->pieces);                        /* C2 */
+        return b;
+}
+
+/* The page's compressed contents move to a piece of another block. */
+static void move_page(struct quire_system *sys, struct quire_page *p, struct quire_tier_block *to)
+{
+        struct piece *old = p->slot.packed, *piece = to->free;
+        struct quire_tier_block *from = old->block;
+
+        must(sys, from != to && from->used > 0 && from->used < from->pieces);
+        must(sys, p->slot.bytes <= class_bytes(sys, to->class) - offsetof(struct piece, bytes));
+        to->free = piece->next;
+        if (++to->used == to->pieces)
+                unlist_block(sys, to);
+        memcpy(piece->bytes, old->bytes, p->slot.bytes);
+        p->slot.packed = piece;
+        old->next = from->free;
+        from->free = old;
+        from->used--;
+}
+
+/* Frames of a block whose pages others have room for.  Looks at all pages of the tier,
+ * once; allocates nothing.  False: there is none. */
+bool quire_tier_compact(struct quire_system *sys)
+{
+        struct quire_tier_block *b = find_sparse(&sys->tier);
+        struct quire_page *p = sys->queue[QUIRE_Q_TIER].first;
+
+        must_hold(sys);
+        for (; b && b->used && p; p = p->next)
+                if (((const struct piece *)p->slot.packed)->block == b)
+                        move_page(sys, p, find_room(sys, p->slot.bytes, b));
+        must(sys, !b || !b->used);                                             /* C1 */
+        if (b)
+                close_block(sys, b);
+        return b;
 }
 
 void quire_tier_check(struct quire_system *sys)

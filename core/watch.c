@@ -2,8 +2,9 @@
  * watch.c - write watch: which pages were written since somebody last asked.
  *
  * A page of a watched region is shown without W until its first write, which
- * marks it; resetting a mark takes W away again.  In a plain region the machine
- * notes writes by itself, and is asked.
+ * marks it; resetting a mark takes W away again, save from pages that are held to be
+ * written: those stay marked.  In a plain region the machine notes writes by itself,
+ * and is asked.
  *
  * Lock: the system's.
  */
@@ -37,6 +38,8 @@ static uint64_t collect(struct quire_span *span, bool reset, uint64_t *out, uint
                 if (out)
                         out[n] = quire_region_va(span->region, p->index);
                 n++;
+                if (p->writes)
+                        continue;
                 batch[k++] = p;
                 if (k < QUIRE_RUN_MAX)
                         continue;

@@ -73,7 +73,8 @@ struct quire_replay;
 QUIRE_CHECKED enum quire_status quire_record_open(struct quire_process *, struct quire_grant *,
                                                   struct quire_record **out);
 /* Write the set to the path, in place of what was there; null: forget it.  The record is closed
- * in any case.  IO_ERROR: it could not be written, and what was there is there still. */
+ * in any case.  LIMIT: it was written, but has only the first 65,536 runs of pages;
+ * IO_ERROR: it could not be written, and what was there is there still. */
 enum quire_status quire_record_close(struct quire_record *, const char *path);
 
 /* Bring in what the set at the path names, by a thread, in its order, as far as frames are

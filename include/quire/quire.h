@@ -240,8 +240,8 @@ enum quire_page_state {
 };
 enum { QUIRE_PAGE_LOCKED = 1, QUIRE_PAGE_DIRTY = 2, QUIRE_PAGE_WRITTEN = 4,
        QUIRE_PAGE_COPIED = 8 };      /* of a copy-on-write region: the region's own page */
-/* One byte a page: the state in the low four bits, the flags in the high four.
- * PLAIN regions: NONE. */
+/* One byte a page: the state in the low four bits, the flags in the high four, as they
+ * are just now; waits for no page.  PLAIN regions: NONE. */
 QUIRE_CHECKED enum quire_status quire_page_map(struct quire_space *, uint64_t va,
                                                uint64_t bytes, uint8_t *out);
 
@@ -363,8 +363,10 @@ struct quire_object_info {
 void quire_object_describe(struct quire_grant *, struct quire_object_info *out);
 
 /* Write pages of the range that were modified home (CALLBACK with a write
- * function), and wait until that is done.  DENIED: the grant lacks W.  IO_ERROR: some
- * could not be written; they stay modified. */
+ * function), and wait until that is done.  Pages that are held with W are written as they
+ * are, and stay modified.  DENIED: the grant lacks W.  IO_ERROR: some could not be
+ * written; they stay modified (so do held pages of a SOLE object where frames are not
+ * shared, since they can be read in one place only). */
 QUIRE_CHECKED enum quire_status quire_object_flush(struct quire_grant *, uint64_t offset,
                                                    uint64_t bytes);
 /* Runs of pages that are modified and not home yet, ascending, at most *count of them
@@ -374,7 +376,8 @@ QUIRE_CHECKED enum quire_status quire_object_dirty(struct quire_grant *, uint64_
                                                    uint64_t *count);
 /* The pages written since they were last reset, exactly, as runs (EPOCHS, else
  * INVALID).  With reset, those returned begin a new epoch: a store that is not in
- * this answer is in the next.  Resumable at the end of the last run. */
+ * this answer is in the next.  Pages that are held with W are written in each epoch, from
+ * its beginning on.  Resumable at the end of the last run. */
 QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint64_t offset,
                                                      uint64_t bytes, bool reset,
                                                      struct quire_range *out, uint64_t *count);
@@ -384,7 +387,7 @@ QUIRE_CHECKED enum quire_status quire_object_written(struct quire_grant *, uint6
  * this order, as runs: at most `room' of them, and no more are noted then.  The runs
  * are the caller's memory, not paged, until it stops noting with room 0 (which makes
  * their .first bytes); *count: how many there are by then, or so far.  BUSY: somebody
- * else is noting.
+ * else is noting.  LIMIT: it stopped, and there had been no room for all of them.
  */
 QUIRE_CHECKED enum quire_status quire_object_record(struct quire_grant *,
                                                     struct quire_range *runs, uint64_t room,
@@ -463,7 +466,8 @@ QUIRE_CHECKED enum quire_status quire_region_unlock(struct quire_space *, uint64
 
 /*
  * Hold pages resident for somebody who cannot fault, such as a system call
- * handed a buffer; with QUIRE_W they are writable and count as written.
+ * handed a buffer; with QUIRE_W they are writable and count as written, and as modified,
+ * until all holds of them are given back, whatever is reset or flushed meanwhile.
  * Counted: each hold wants its own quire_region_unhold().  Stops before the
  * first page that the access is not allowed to, or for which there is no
  * memory; *held: the bytes held from va on.  The range may cross regions.
@@ -476,7 +480,8 @@ void quire_region_unhold(struct quire_space *, uint64_t va, uint64_t bytes);
 
 /* The pages of a WATCHED region written since the last reset, ascending, at most
  * *count of them into `out'; *count: how many.  With reset just those returned
- * are reset.  Marks survive protect and decommit. */
+ * are reset, and of those not pages that are held with W; go on behind the last.  Marks
+ * survive protect and decommit. */
 QUIRE_CHECKED enum quire_status quire_watch_get(struct quire_space *, uint64_t va,
                                                 uint64_t bytes, bool reset,
                                                 uint64_t *out, uint64_t *count);
@@ -540,10 +545,13 @@ void quire_system_audit(struct quire_system *);
 
 /*
  * Around fork(): freeze waits until no page is in transit and returns holding
- * the system's lock, thaw lets it go.  In the child call quire_system_forked()
- * between, when the machine is ready: pagefiles of before are only read from
- * then on (add new ones to write), holds of other threads are gone, and the
- * system's events and latencies are counted from nothing.
+ * the system's lock, thaw lets it go.  While it waits no other thread begins a
+ * transfer, so that it ends soon; a pager's write, and whoever fills what ahead
+ * was given, may touch memory meanwhile, but not flush an object.  In the child
+ * call quire_system_forked() between, when the machine is ready: pagefiles of
+ * before are only read from then on (add new ones to write), holds of other
+ * threads are gone, and the system's events and latencies are counted from
+ * nothing.
  * quire_pagefile_keep(true) before the fork makes the parent keep every slot
  * that the child may still read; false, when no such child is left, frees them.
  */

@@ -149,16 +149,17 @@ static enum quire_status write_set(const char *path, const struct head *head,
 enum quire_status quire_record_close(struct quire_record *r, const char *path)
 {
         struct head head = { .bytes = object_bytes(r->grant) };
-        enum quire_status st = quire_object_record(r->grant, NULL, 0, &head.runs);
+        enum quire_status noted = quire_object_record(r->grant, NULL, 0, &head.runs);
+        enum quire_status st = QUIRE_OK;
 
         memcpy(head.magic, magic, sizeof(magic));
         head.sum = sum_of(r->runs, head.runs);
-        if (st == QUIRE_OK && path)
+        if (path)
                 st = write_set(path, &head, r->runs);
         quire_grant_close(r->grant);
         unmap_runs(r->runs);
         free(r);
-        return st;
+        return st == QUIRE_OK ? noted : st;          /* OK, or LIMIT */
 }
 
 /* ----------------------------------------------------------------------- replaying */

@@ -1,6 +1,6 @@
 /*
  * mobius_race_test.c - the Mobius face under simulated threads, which change where the seed
- * says (rows C2, C7, C20, C23).
+ * says (rows C2, C7, C20, C23, C28).
  *
  * Simulated threads run on one thread of the process, so they have one current process.
  *
@@ -66,6 +66,33 @@ static void test_C20_a_node_lasts_while_its_handler_runs(void)
         CHECK_EQ(s.base_before, (addr_t)slow_at);
         CHECK_EQ(s.base_after, (addr_t)slow_at);
         CHECK_EQ(slow_answer, QUIRE_WHY_FREE);
+        act_close();
+}
+
+/* ------------------------------------------------------ a page that is being read */
+
+static void test_C28_a_normal_page_is_seen_being_read(void)
+{
+        struct quire_sim_thread *toucher;
+        struct quire_space *space;
+
+        act_open_with(&(struct drive_options){ .slow_io = true, .budget = 64 * PAGE_SIZE });
+        space = mobius_driver->space(stage);
+        slow_at = VmmAlloc(4, 0, USER_RW);
+        REQUIRE(slow_at != NULL);
+        for (unsigned i = 0; i < 4; i++)                     /* a write buffer's worth */
+                CHECK_EQ(put(one, slow_at + i * PAGE_SIZE, 9), 0);
+        CHECK(quire_region_advise(space, (addr_t)slow_at, 4 * PAGE_SIZE, QUIRE_WONT_NEED) ==
+              QUIRE_OK);
+        quire_system_freeze(mobius_driver->system(stage));   /* it is written */
+        quire_system_thaw(mobius_driver->system(stage));
+        CHECK_EQ(mobius_page_state(one, (addr_t)slow_at), MOBIUS_PAGE_PAGEDOUT);
+        toucher = quire_sim_thread_start(mobius_driver->host(stage), "toucher", touch_slow, NULL);
+        REQUIRE(toucher && quire_sim_step(toucher) == QUIRE_SIM_WAITS_IO);
+        CHECK_EQ(mobius_page_state(one, (addr_t)slow_at), MOBIUS_PAGE_READINPROG);
+        quire_sim_run(mobius_driver->host(stage));
+        CHECK_EQ(slow_answer, 0);
+        CHECK_EQ(mobius_page_state(one, (addr_t)slow_at), MOBIUS_PAGE_VALID_CLEAN);
         act_close();
 }
 
@@ -174,6 +201,7 @@ int main(int argc, char **argv)
 {
         act_begin(argc, argv);
         RUN(test_C20_a_node_lasts_while_its_handler_runs);
+        RUN(test_C28_a_normal_page_is_seen_being_read);
         RUN(test_C2_C7_C23_threads_at_everything_at_once);
         return test_end();
 }

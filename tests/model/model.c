@@ -1,7 +1,7 @@
 /*
  * model.c - what quire.h promises of regions, in the simplest form that can be
  * checked: an array of pages.  To be read beside the header and believed; what it
- * promises of objects is in objects.c.
+ * promises of a region's pages is in pages.c, of objects in objects.c.
  *
  * Does not know: where pages lie, frames, slots, policies, time.  A status that
  * depends on them (NO_MEMORY, BUSY, IO_ERROR) is the test's to judge; the model
@@ -12,16 +12,6 @@
 #include <string.h>
 
 enum { REGIONS_MAX = 1 << 16 };
-
-struct span {                              /* pages of one region, by index in the window */
-        uint64_t first, count;
-        struct model_region *region;
-        struct model_page *page;           /* the first */
-};
-
-/* Every page of the span, if all is well so far. */
-#define EACH(st, s, p) \
-        for (struct model_page *p = (s).page; (st) == QUIRE_OK && p < (s).page + (s).count; p++)
 
 void model_open(struct model *m, struct model_system *system, unsigned shift, uint64_t low,
                 uint64_t pages)
@@ -69,9 +59,8 @@ bool model_fits(const struct model_system *s, uint64_t pages)
         return s->committed + s->besides + pages <= s->limit;
 }
 
-/* The pages of a range of one region: INVALID, NOT_PRESENT. */
-static enum quire_status find(const struct model *m, uint64_t va, uint64_t bytes,
-                              struct span *s)
+enum quire_status model_find(const struct model *m, uint64_t va, uint64_t bytes,
+                             struct model_span *s)
 {
         if (!bytes || (va | bytes) & (size_of(m) - 1) || va + bytes < va)
                 return QUIRE_INVALID;
@@ -86,22 +75,9 @@ static enum quire_status find(const struct model *m, uint64_t va, uint64_t bytes
         return QUIRE_OK;
 }
 
-static bool revoked(const struct model_region *r)
+bool model_revoked(const struct model_region *r)
 {
         return r->grant && !model_grant_valid(r->grant);
-}
-
-/* Whatever can be written or executed can be read. */
-static unsigned allowed(const struct model_page *p)
-{
-        return p->access ? p->access | QUIRE_R : 0;
-}
-
-void model_let_go(struct model_system *s, struct model_page *p)
-{
-        s->locked -= p->locked || p->holds;
-        p->locked = false;
-        p->holds = 0;
 }
 
 /* Is the page charged to its region? */
@@ -112,7 +88,7 @@ static bool charged(const struct model *m, const struct model_page *p)
         return p->committed && (!r->grant || r->copy);
 }
 
-static void forget(struct model *m, struct model_page *p)
+void model_forget(struct model *m, struct model_page *p)
 {
         m->system->committed -= charged(m, p);
         model_let_go(m->system, p);
@@ -230,8 +206,8 @@ static void cut(struct model *m, uint64_t first)
 
 enum quire_status model_split(struct model *m, uint64_t va)
 {
-        struct span s;
-        enum quire_status st = find(m, va, size_of(m), &s);
+        struct model_span s;
+        enum quire_status st = model_find(m, va, size_of(m), &s);
 
         if (st == QUIRE_OK && s.region->first == s.first)
                 st = QUIRE_CONFLICT;
@@ -242,8 +218,8 @@ enum quire_status model_split(struct model *m, uint64_t va)
 
 enum quire_status model_release(struct model *m, uint64_t va, uint64_t bytes)
 {
-        struct span s;
-        enum quire_status st = find(m, va, bytes ? bytes : size_of(m), &s);
+        struct model_span s;
+        enum quire_status st = model_find(m, va, bytes ? bytes : size_of(m), &s);
 
         if (st == QUIRE_OK && !bytes && s.region->first != s.first)
                 st = QUIRE_NOT_PRESENT;
@@ -255,10 +231,10 @@ enum quire_status model_release(struct model *m, uint64_t va, uint64_t bytes)
         cut(m, s.first + s.count);
         s.region = model_region(m, s.page);
         m->reserved -= s.count;
-        EACH(st, s, p) {
+        MODEL_EACH(st, s, p) {
                 if (s.region->grant && s.region->grant->object->flags & QUIRE_SOLE)
                         model_let_go(m->system, model_kept(m, p));
-                forget(m, p);
+                model_forget(m, p);
                 *p = (struct model_page){ 0 };
         }
         s.region->pages = 0;
@@ -270,8 +246,8 @@ enum quire_status model_release(struct model *m, uint64_t va, uint64_t bytes)
 /* A whole paged region, to the window's pages at `to'; its own address: it grows. */
 enum quire_status model_move(struct model *m, uint64_t from, uint64_t bytes, uint64_t to)
 {
-        struct span s;
-        enum quire_status st = find(m, from, size_of(m), &s);
+        struct model_span s;
+        enum quire_status st = model_find(m, from, size_of(m), &s);
         uint64_t first = (to - m->low) >> m->shift, count = bytes >> m->shift, more;
         struct model_region old;
 
@@ -297,194 +273,6 @@ enum quire_status model_move(struct model *m, uint64_t from, uint64_t bytes, uin
         m->reserved -= s.count;
         make_region(m, first, count, &old);
         return QUIRE_OK;
-}
-
-/* ------------------------------------------------------- what pages are like */
-
-/* May it be done?  What quire.h promises, operation by operation. */
-static enum quire_status check_change(const struct model *m, enum model_op op, struct span s,
-                                      unsigned value)
-{
-        uint64_t more = 0;
-        enum quire_status st = QUIRE_OK;
-
-        if (s.region->grant && (op == MODEL_DECOMMIT || op == MODEL_DISCARD))
-                return QUIRE_UNSUPPORTED;
-        EACH(st, s, p)
-                more += !p->committed;
-        if (s.region->kind == QUIRE_PLAIN && (op == MODEL_GUARD || op == MODEL_LOCK))
-                return QUIRE_UNSUPPORTED;
-        if (more && (op == MODEL_PROTECT || op == MODEL_GUARD || op == MODEL_LOCK))
-                return QUIRE_NOT_PRESENT;
-        if (op == MODEL_WATCH_RESET && !s.region->watched)
-                return QUIRE_INVALID;
-        if (s.region->grant && (op == MODEL_COMMIT || op == MODEL_PROTECT)) {
-                if (!model_grant_valid(s.region->grant))
-                        return QUIRE_NOT_PRESENT;
-                if (value & ~model_rights(s.region))
-                        return QUIRE_DENIED;
-        }
-        if (op == MODEL_COMMIT && more && !model_fits(m->system, more))
-                return QUIRE_LIMIT;
-        return QUIRE_OK;
-}
-
-/* Page by page, as an access would: the first guard mark alarms, and is gone. */
-static enum quire_status check_lock(const struct model *m, struct span s)
-{
-        uint64_t more = 0;
-
-        for (uint64_t i = 0; i < s.count; i++) {
-                struct model_page *p = &s.page[i], *kept = model_kept(m, p);
-
-                more += !kept->locked && !kept->holds;
-                if (s.count > m->system->lock_limit ||
-                    m->system->locked + more > m->system->lock_limit)
-                        return QUIRE_LIMIT;
-                if (revoked(s.region))
-                        return QUIRE_DENIED;
-                if (p->guard || !p->access) {
-                        p->guard = false;
-                        return QUIRE_DENIED;
-                }
-        }
-        return QUIRE_OK;
-}
-
-/* Locked or held: what cannot be evicted.  Plain memory needs neither. */
-static void set_wanted(struct model *m, struct model_page *at, bool locked, int holds)
-{
-        struct model_page *p = at->region ? model_kept(m, at) : at;
-
-        if (!at->region || model_region(m, at)->kind == QUIRE_PLAIN || p->holds + holds < 0)
-                return;
-        if (locked || holds > 0)
-                model_own(m, at);
-        m->system->locked -= p->locked || p->holds;
-        p->locked = locked;
-        p->holds = (uint16_t)(p->holds + holds);
-        m->system->locked += p->locked || p->holds;
-}
-
-static void change_page(struct model *m, enum model_op op, struct model_page *p, unsigned value)
-{
-        if (op == MODEL_COMMIT)
-                m->system->committed += !p->committed;
-        if (op == MODEL_COMMIT || op == MODEL_PROTECT) {
-                p->committed = true;
-                p->guard = false;
-                p->access = (uint8_t)value;
-        } else if (op == MODEL_DECOMMIT) {
-                forget(m, p);
-        } else if (op == MODEL_GUARD) {
-                p->guard = true;
-        } else if (op == MODEL_DISCARD) {
-                p->content = (struct model_content){ 0 };
-        } else if (op == MODEL_MARK) {
-                p->mark = (uint8_t)value;
-        } else if (op == MODEL_LOCK || op == MODEL_UNLOCK) {
-                set_wanted(m, p, op == MODEL_LOCK, 0);
-        } else {
-                p->written = false;
-        }
-}
-
-enum quire_status model_change(struct model *m, enum model_op op, uint64_t va, uint64_t bytes,
-                               unsigned value)
-{
-        struct span s;
-        enum quire_status st = find(m, va, bytes, &s);
-        bool all_locked = true;
-
-        if ((op == MODEL_COMMIT || op == MODEL_PROTECT) && value > 7)
-                return QUIRE_INVALID;
-        if (st == QUIRE_OK)
-                st = check_change(m, op, s, value);
-        if (st == QUIRE_OK && op == MODEL_LOCK)
-                st = check_lock(m, s);
-        EACH(st, s, p) {
-                all_locked = all_locked && model_kept(m, p)->locked;
-                change_page(m, op, p, value);
-        }
-        return op == MODEL_UNLOCK && st == QUIRE_OK && !all_locked ? QUIRE_NOT_PRESENT : st;
-}
-
-/* ------------------------------------------------ holding, watching, accesses */
-
-uint64_t model_holdable(const struct model *m, uint64_t va, uint64_t pages, unsigned access)
-{
-        for (uint64_t n = 0; n < pages; n++) {
-                const struct model_page *p = model_page(m, va + (n << m->shift));
-
-                if (!p || !p->committed || p->guard || revoked(model_region(m, p)) ||
-                    (access & ~allowed(p)))
-                        return n;
-        }
-        return pages;
-}
-
-/* => so many may be held.  A guard mark just behind them alarms, and is gone. */
-void model_hold(struct model *m, uint64_t va, uint64_t pages, unsigned access, bool more)
-{
-        struct model_page *p = model_page(m, va);
-
-        for (uint64_t i = 0; i < pages; i++, p++) {
-                set_wanted(m, p, model_kept(m, p)->locked, 1);
-                model_note(m, p, access);
-        }
-        p = more ? model_page(m, va + (pages << m->shift)) : NULL;
-        if (!p || !p->region || revoked(model_region(m, p)))
-                return;
-        if (model_kept(m, p)->locked || model_kept(m, p)->holds ||
-            m->system->locked < m->system->lock_limit)
-                p->guard = false;
-}
-
-void model_unhold(struct model *m, uint64_t va, uint64_t pages)
-{
-        for (struct model_page *p = model_page(m, va), *end = p + pages; p < end; p++)
-                set_wanted(m, p, p->region && model_kept(m, p)->locked, -1);
-}
-
-enum quire_status model_watch_get(struct model *m, uint64_t va, uint64_t bytes, bool reset,
-                                  uint64_t *out, uint64_t *count)
-{
-        struct span s;
-        enum quire_status st = find(m, va, bytes, &s);
-        uint64_t n = 0;
-
-        if (st != QUIRE_OK)
-                return st;
-        if (!s.region->watched)
-                return QUIRE_INVALID;
-        for (uint64_t i = 0; i < s.count && n < *count; i++) {
-                if (!s.page[i].written)
-                        continue;
-                out[n++] = va + (i << m->shift);
-                s.page[i].written = !reset;
-        }
-        *count = n;
-        return QUIRE_OK;
-}
-
-unsigned model_access(struct model *m, uint64_t va, unsigned access)
-{
-        struct model_page *p = model_page(m, va);
-
-        if (!p || !p->region)
-                return QUIRE_WHY_FREE;
-        if (revoked(model_region(m, p)))
-                return QUIRE_WHY_REVOKED;
-        if (!p->committed)
-                return QUIRE_WHY_RESERVED;
-        if (p->guard) {
-                p->guard = false;
-                return QUIRE_WHY_GUARD;
-        }
-        if (access & ~allowed(p))
-                return QUIRE_WHY_PROTECTED;
-        model_note(m, p, access);
-        return 0;
 }
 
 /* ------------------------------------------------------------------- seeing */
@@ -516,7 +304,7 @@ enum quire_status model_query(const struct model *m, uint64_t va, struct quire_i
                 .reserved = r, .committed = p->committed, .guarded = p->guard,
                 .watched = r && r->watched, .access = p->access, .mark = p->mark,
                 .kind = r ? r->kind : QUIRE_PAGED, .tag = r ? r->tag : 0,
-                .mapped = r && r->grant, .copy = r && r->copy, .revoked = r && revoked(r),
+                .mapped = r && r->grant, .copy = r && r->copy, .revoked = r && model_revoked(r),
                 .offset = r && r->grant ? r->offset << m->shift : 0,
                 .rights = r ? model_rights(r) : 0,
         };
@@ -546,7 +334,7 @@ enum quire_status model_space_clone(const struct model *from, struct model *into
         memcpy(into->page, from->page, from->pages * sizeof(*from->page));
         memcpy(into->region, from->region, from->regions * sizeof(*from->region));
         for (uint64_t i = 0; i < from->pages; i++) {
-                into->page[i].locked = into->page[i].written = false;
+                into->page[i].locked = into->page[i].written = into->page[i].writes = false;
                 into->page[i].holds = 0;
         }
         for (uint32_t n = 0; n < from->regions; n++)

@@ -27,6 +27,7 @@ struct model_page {
         bool owed, touched;               /* of an object: its pager lacks it; it was accessed */
         uint8_t access, mark;
         uint16_t holds;
+        bool writes;                      /* held to be written, and not let go since */
         struct model_content content;
 };
 
@@ -113,6 +114,20 @@ void model_unhold(struct model *, uint64_t va, uint64_t pages);
 /* An access to one page: 0, or why it is denied.  Clears a guard mark, notes a write. */
 unsigned model_access(struct model *, uint64_t va, unsigned access);
 
+/* Pages of one region, by index in the window. */
+struct model_span {
+        uint64_t first, count;
+        struct model_region *region;
+        struct model_page *page;          /* the first */
+};
+/* Every page of the span, if all is well so far. */
+#define MODEL_EACH(st, s, p) \
+        for (struct model_page *p = (s).page; (st) == QUIRE_OK && p < (s).page + (s).count; p++)
+/* The pages of a range of one region: INVALID, NOT_PRESENT. */
+enum quire_status model_find(const struct model *, uint64_t va, uint64_t bytes,
+                             struct model_span *);
+bool model_revoked(const struct model_region *);       /* the grant that it was mapped through */
+void model_forget(struct model *, struct model_page *);  /* it is not committed any more */
 struct model_page *model_page(const struct model *, uint64_t va);
 struct model_region *model_region(const struct model *, const struct model_page *);
 /* May so many pages more be committed? */

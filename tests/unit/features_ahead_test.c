@@ -185,6 +185,35 @@ static void test_D4_pages_are_filled_while_others_are_used(void)
         finish();
 }
 
+/* More is asked for than there is room to note: the first is there, and that is said. */
+static void test_D1_a_record_that_is_full_says_so(void)
+{
+        struct quire_range runs[4];
+        struct quire_grant *g;
+        struct scroll b;
+        uint64_t va, n;
+
+        begin();
+        g = open_scroll(&b, &plain_pager, 0);
+        va = map(space, g, 0, 64, R, 0);
+        CHECK(quire_object_record(g, runs, 1, &n) == QUIRE_OK);
+        CHECK_EQ(byte_at(va + 40 * PAGE), 41);
+        CHECK_EQ(byte_at(va + 41 * PAGE), 42);             /* (the same run) */
+        CHECK(quire_object_record(g, NULL, 0, &n) == QUIRE_OK);
+        CHECK_EQ(n, 1);
+        CHECK(quire_object_record(g, runs, 1, &n) == QUIRE_OK);
+        CHECK_EQ(byte_at(va + 10 * PAGE), 11);
+        CHECK_EQ(byte_at(va + 20 * PAGE), 21);
+        CHECK(quire_object_record(g, NULL, 0, &n) == QUIRE_LIMIT);
+        CHECK(n == 1 && runs[0].first == 10 * PAGE);
+        CHECK(quire_object_record(g, runs, 4, &n) == QUIRE_OK);
+        CHECK(quire_object_record(g, NULL, 0, &n) == QUIRE_OK);
+        CHECK_EQ(n, 0);
+        release(space, va);
+        quire_grant_close(g);
+        finish();
+}
+
 static void record_and_prefetch(const struct quire_pager *pager)
 {
         struct quire_range runs[4];
@@ -264,6 +293,7 @@ static void all(void)
 {
         RUN(test_D4_a_run_of_faults_reads_ahead);
         RUN(test_D4_pages_are_filled_while_others_are_used);
+        RUN(test_D1_a_record_that_is_full_says_so);
         RUN(test_D1_what_was_asked_for_can_be_prefetched);
         RUN(test_D4_a_flush_is_durable);
 }

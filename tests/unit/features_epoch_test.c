@@ -266,8 +266,195 @@ static void test_D3_nothing_is_lost_under_threads(void)
         }
 }
 
+/* ------------------------------------------------------------- pages that are held */
+
+/* Written by somebody who can not fault; on Linux by the kernel. */
+static void put_byte_held(uint64_t va, uint8_t byte)
+{
+        uint64_t faults = counters().faults_soft;
+        int end[2];
+
+        if (on->simulated) {
+                CHECK_EQ(touch_in(space, va, W, &byte, 1), 0);
+                CHECK_EQ(counters().faults_soft, faults);
+                return;
+        }
+        REQUIRE(!pipe(end) && write(end[1], &byte, 1) == 1);
+        CHECK(read(end[0], (void *)(uintptr_t)va, 1) == 1);
+        CHECK(!close(end[0]) && !close(end[1]));
+        CHECK_EQ(byte_in(space, va), byte);
+}
+
+static void hold(uint64_t va, uint64_t pages)
+{
+        uint64_t held = 0;
+
+        CHECK(quire_region_hold(space, va, pages * PAGE, W, &held) == QUIRE_OK);
+        CHECK_EQ(held, pages * PAGE);
+}
+
+/* How many pages of the first eight were written; which must be a run from `first' on. */
+static uint64_t written_from(struct quire_grant *g, uint64_t first, bool reset)
+{
+        struct quire_range runs[8];
+        uint64_t n = 8;
+
+        CHECK(quire_object_written(g, 0, 8 * PAGE, reset, runs, &n) == QUIRE_OK);
+        CHECK(n <= 1 && (!n || runs[0].first == first * PAGE));
+        return n ? runs[0].pages : 0;
+}
+
+/* Who holds a page to write to it writes in every epoch, until he lets it go. */
+static void test_D3_held_pages_are_written_in_each_epoch(void)
+{
+        struct quire_grant *g;
+        uint64_t va;
+
+        begin();
+        g = object(8, QUIRE_EPOCHS);
+        va = map(space, g, 0, 8, RW, 0);
+        CHECK_EQ(store(va + 2 * PAGE, 1), 0);
+        hold(va + 3 * PAGE, 2);
+        quire_region_unhold(space, va + 4 * PAGE, PAGE);
+        CHECK_EQ(written_from(g, 2, true), 3);
+        put_byte_held(va + 3 * PAGE, 7);
+        CHECK_EQ(written_from(g, 3, true), 1);
+        put_byte_held(va + 3 * PAGE, 8);
+        CHECK_EQ(written_from(g, 3, false), 1);
+        hold(va + 3 * PAGE, 1);
+        quire_region_unhold(space, va + 3 * PAGE, PAGE);
+        CHECK_EQ(written_from(g, 3, true), 1);             /* still held once */
+        put_byte_held(va + 3 * PAGE, 9);
+        quire_region_unhold(space, va + 3 * PAGE, PAGE);
+        CHECK_EQ(written_from(g, 3, true), 1);
+        CHECK_EQ(written_from(g, 0, true), 0);
+        CHECK_EQ(store(va + 3 * PAGE, 10), 0);
+        CHECK_EQ(written_from(g, 3, true), 1);
+        release(space, va);
+        quire_grant_close(g);
+        finish();
+}
+
+static uint64_t owed(struct quire_grant *g, uint64_t first)
+{
+        struct quire_range runs[8];
+        uint64_t n = 8;
+
+        CHECK(quire_object_dirty(g, 0, 8 * PAGE, runs, &n) == QUIRE_OK);
+        CHECK(n <= 1 && (!n || runs[0].first == first * PAGE));
+        return n ? runs[0].pages : 0;
+}
+
+/* A flush writes it as it is, and owes it again. */
+static void flush_held(const struct quire_pager *pager, unsigned flags)
+{
+        struct quire_grant *g;
+        struct book b;
+        uint64_t va;
+
+        begin();
+        g = open_book(&b, pager, flags);
+        va = map(space, g, 0, 8, RW, 0);
+        CHECK_EQ(store(va + 4 * PAGE, 3), 0);
+        hold(va + 5 * PAGE, 1);
+        put_byte_held(va + 5 * PAGE, 4);
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_OK);
+        CHECK(b.page[4] == 3 && b.page[5] == 4);
+        CHECK_EQ(owed(g, 5), 1);
+        put_byte_held(va + 5 * PAGE, 6);
+        b.write_answer = QUIRE_IO_ERROR;
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_IO_ERROR);
+        b.write_answer = QUIRE_OK;
+        CHECK_EQ(owed(g, 5), 1);
+        put_byte_held(va + 5 * PAGE + 1, 7);
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_OK);
+        CHECK_EQ(b.page[5], 6);
+        quire_region_unhold(space, va + 5 * PAGE, PAGE);
+        CHECK_EQ(owed(g, 5), 1);
+        CHECK_EQ(store(va + 5 * PAGE, 8), 0);
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_OK);
+        CHECK_EQ(b.page[5], 8);
+        CHECK_EQ(owed(g, 5), 0);
+        hold(va + 5 * PAGE, 1);                            /* and as the last that sees it goes */
+        put_byte_held(va + 5 * PAGE, 9);
+        quire_grant_close(g);
+        release(space, va);
+        CHECK_EQ(b.page[5], 9);
+        CHECK_EQ(b.closed, 1);
+        finish();
+}
+
+static void test_B61_held_pages_are_flushed_and_stay_modified(void)
+{
+        flush_held(&book_pager, 0);
+        flush_held(&home_pager, 0);
+        flush_held(&home_pager, QUIRE_EPOCHS);
+}
+
+/* What can only be read where it is shown is not taken from who holds it. */
+static void test_B61_held_pages_of_a_sole_object(void)
+{
+        struct quire_grant *g;
+        struct book b;
+        uint64_t va;
+
+        begin();
+        g = open_book(&b, &home_pager, QUIRE_SOLE);
+        va = map(space, g, 0, 8, RW, 0);
+        CHECK_EQ(store(va + 4 * PAGE, 3), 0);
+        hold(va + 5 * PAGE, 1);
+        put_byte_held(va + 5 * PAGE, 4);
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == (frames_are_shared() ? QUIRE_OK
+                                                                         : QUIRE_IO_ERROR));
+        CHECK_EQ(b.page[4], 3);
+        put_byte_held(va + 5 * PAGE, 6);
+        CHECK_EQ(owed(g, 5), 1);
+        quire_region_unhold(space, va + 5 * PAGE, PAGE);
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_OK);
+        CHECK_EQ(b.page[5], 6);
+        CHECK_EQ(owed(g, 0), 0);
+        release(space, va);
+        quire_grant_close(g);
+        finish();
+}
+
+static void test_B51_watched_pages_that_are_held(void)
+{
+        const struct quire_request q = { .bytes = 8 * PAGE, .flags = QUIRE_WATCHED };
+        uint64_t va = 0, out[8], n = 8;
+
+        begin();
+        REQUIRE(quire_region_reserve(space, &q, &va) == QUIRE_OK);
+        REQUIRE(quire_region_commit(space, va, 8 * PAGE, RW) == QUIRE_OK);
+        CHECK_EQ(store(va + PAGE, 1), 0);
+        hold(va + 3 * PAGE, 1);
+        CHECK(quire_watch_get(space, va, 8 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK(n == 2 && out[0] == va + PAGE && out[1] == va + 3 * PAGE);
+        put_byte_held(va + 3 * PAGE, 7);
+        CHECK(quire_watch_reset(space, va, 8 * PAGE) == QUIRE_OK);
+        put_byte_held(va + 3 * PAGE, 8);
+        n = 8;
+        CHECK(quire_watch_get(space, va, 8 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK(n == 1 && out[0] == va + 3 * PAGE);
+        quire_region_unhold(space, va + 3 * PAGE, PAGE);
+        CHECK(quire_watch_reset(space, va, 8 * PAGE) == QUIRE_OK);
+        n = 8;
+        CHECK(quire_watch_get(space, va, 8 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK_EQ(n, 0);
+        CHECK_EQ(store(va + 3 * PAGE, 9), 0);
+        n = 8;
+        CHECK(quire_watch_get(space, va, 8 * PAGE, true, out, &n) == QUIRE_OK);
+        CHECK_EQ(n, 1);
+        release(space, va);
+        finish();
+}
+
 static void on_one_space(void)
 {
+        RUN(test_D3_held_pages_are_written_in_each_epoch);
+        RUN(test_B61_held_pages_are_flushed_and_stay_modified);
+        RUN(test_B61_held_pages_of_a_sole_object);
+        RUN(test_B51_watched_pages_that_are_held);
         RUN(test_D3_exactly_what_was_written);
         RUN(test_D3_only_where_it_was_asked_for);
 }

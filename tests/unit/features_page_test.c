@@ -13,7 +13,7 @@ static const struct drive_options plain_options = { 0 };
  * compress, whatever is used in which order; and no page more may be. */
 static uint64_t soft(const struct drive_options *o, uint64_t k)
 {
-        return o->tier_percent && k / 1000 % 2 ? SOFT : 0;
+        return o->tier_percent && k / 1000 % 2 ? SOFT_TO(1 + k % 13) : 0;
 }
 
 static void commit_all_there_is(const struct drive_options *o)
@@ -63,6 +63,14 @@ static void test_B14_ram_and_pagefile_and_no_more(void)
                   .policy = "clock" },
                 { .budget = 256 << 12, .pagefiles = 1, .pagefile_bytes = 300 << 12,
                   .policy = "lru" },
+                { .budget = 1024 << 12, .pagefiles = 1, .pagefile_bytes = 300 << 12,
+                  .tier_percent = 30 },
+                { .budget = 1024 << 12, .pagefiles = 1, .pagefile_bytes = 900 << 12,
+                  .tier_percent = 75 },
+                { .budget = 1200 << 12, .pagefiles = 2, .pagefile_bytes = 400 << 12,
+                  .tier_percent = 80, .slow_io = true },
+                { .budget = 1024 << 12, .pagefiles = 1, .pagefile_bytes = 64 << 12,
+                  .tier_percent = 80, .policy = "lru" },
         };
 
         for (unsigned i = 0; i < sizeof(some) / sizeof(some[0]); i++)

@@ -330,6 +330,98 @@ static void test_D4_a_late_page_fails_for_all(void)
         }
 }
 
+/* Somebody who can not fault, and wants the page kept. */
+static void hold_it(void *argument)
+{
+        struct waiter *w = argument;
+        uint64_t held = 0;
+
+        w->why = (unsigned)(w->access == W ? quire_region_hold(w->in, w->va, PAGE, W, &held)
+                                           : quire_region_lock(w->in, w->va, PAGE));
+}
+
+static void start_to_hold(struct waiter *w, uint64_t va, unsigned access)
+{
+        *w = (struct waiter){ .in = space, .va = va, .access = access, .why = 99 };
+        w->thread = quire_sim_thread_start(on->host(stage), "holder", hold_it, w);
+        REQUIRE(w->thread);
+        CHECK_EQ(quire_sim_step(w->thread), QUIRE_SIM_READY);
+        CHECK_EQ(w->why, 99);
+}
+
+/* Holds and locks among them: whoever of them asked, each is told once. */
+static void test_D4_a_late_page_fails_for_who_holds_it(void)
+{
+        for (unsigned asker = 0; asker < 3; asker++) {
+                struct waiter w[WAITERS];
+                struct quire_grant *g;
+                struct book b;
+                uint64_t va;
+
+                begin();
+                g = open_book(&b, &book_pager, 0);
+                va = map(space, g, 0, 64, RW, 0);
+                b.answer = QUIRE_BUSY;
+                for (unsigned i = 0; i < WAITERS; i++) {
+                        if ((i + asker) % 3)
+                                start_to_hold(&w[i], va + 9 * PAGE, (i + asker) % 3 == 1 ? R : W);
+                        else
+                                start(&w[i], va + 9 * PAGE, R);
+                        (void)quire_sim_step(w[0].thread);
+                }
+                CHECK_EQ(b.asks, 1);
+                CHECK(quire_pager_fail(g, 9 * PAGE, PAGE, QUIRE_IO_ERROR) == QUIRE_OK);
+                for (unsigned i = 0; i < WAITERS; i++)
+                        CHECK_EQ(end(&w[i]), (i + asker) % 3 ? (unsigned)QUIRE_IO_ERROR
+                                                             : (unsigned)QUIRE_WHY_IO_ERROR);
+                CHECK_EQ(b.asks, 1);
+                CHECK_EQ(sys->waiting, 0);
+                b.answer = QUIRE_OK;
+                CHECK(quire_region_lock(space, va + 9 * PAGE, PAGE) == QUIRE_OK);
+                CHECK_EQ(b.asks, 2);
+                CHECK_EQ(byte_at(va + 9 * PAGE), 10);
+                release(space, va);
+                quire_grant_close(g);
+                finish();
+        }
+}
+
+static struct quire_grant *hasty;
+
+/* It fails before it has answered that it would be late, and while others wait. */
+static enum quire_status fail_first(void *context, uint64_t offset, uint64_t bytes,
+                                    unsigned access, void *const page[])
+{
+        (void)access;
+        (void)page;
+        ++*(unsigned *)context;
+        quire_sim_yield(on->host(stage));
+        CHECK(quire_pager_fail(hasty, offset, bytes, QUIRE_IO_ERROR) == QUIRE_OK);
+        return QUIRE_BUSY;
+}
+
+static void test_D4_a_late_page_fails_before_the_answer(void)
+{
+        static const struct quire_pager pager = { .fill = fail_first };
+        unsigned asks = 0;
+        const struct quire_object_request q = { .bytes = 4 * PAGE, .kind = QUIRE_CALLBACK,
+                                                .pager = &pager, .context = &asks };
+        struct waiter w[2];
+        uint64_t va;
+
+        begin();
+        REQUIRE(quire_object_open(sys, &q, &hasty) == QUIRE_OK);
+        va = map(space, hasty, 0, 4, R, 0);
+        start_to_hold(&w[0], va, R);                 /* it asks */
+        start(&w[1], va, R);
+        CHECK_EQ(end(&w[0]), (unsigned)QUIRE_IO_ERROR);
+        CHECK_EQ(end(&w[1]), (unsigned)QUIRE_WHY_IO_ERROR);
+        CHECK_EQ(asks, 1);
+        release(space, va);
+        quire_grant_close(hasty);
+        finish();
+}
+
 static void test_D4_a_pager_dies(void)
 {
         struct waiter w[WAITERS];
@@ -638,6 +730,8 @@ static void on_simulated(void)
         RUN(test_D4_late_out_of_order_and_in_runs);
         RUN(test_D4_late_and_partial);
         RUN(test_D4_a_late_page_fails_for_all);
+        RUN(test_D4_a_late_page_fails_for_who_holds_it);
+        RUN(test_D4_a_late_page_fails_before_the_answer);
         RUN(test_D4_a_pager_dies);
         RUN(test_D4_nobody_waits_for_ever);
         RUN(test_D4_late_for_views_that_copy_and_clones);

@@ -1,7 +1,7 @@
 /*
  * features_space_test.c - the features of address spaces and of reservations, each
  * test named after the feature that it asserts: layouts, states and transitions,
- * protections, guard marks, placement, errors.
+ * protections, guard marks, placement, errors, what a page is just now.
  */
 #include "stage.h"
 
@@ -534,6 +534,49 @@ static void test_B54_errors(void)
         stage_close();
 }
 
+struct reading {
+        uint64_t va;
+        unsigned why;
+        uint8_t byte;
+};
+
+static void read_byte(void *argument)
+{
+        struct reading *r = argument;
+
+        r->why = load(r->va, &r->byte);
+}
+
+/* The page map says what is, while a page is being read, too; and keeps nobody waiting. */
+static void test_C28_the_page_map_waits_for_nothing(void)
+{
+        const struct drive_options o = { .budget = 64 << 12, .slow_io = true };
+        struct reading r = { .why = 99 };
+        struct quire_sim_thread *reader;
+        uint64_t now;
+
+        stage_open(&o);
+        r.va = region(4);
+        for (uint64_t i = 0; i < 4; i++)
+                CHECK_EQ(store(r.va + i * PAGE, (uint8_t)(0x70 + i)), 0);
+        CHECK(quire_region_advise(space, r.va, 4 * PAGE, QUIRE_WONT_NEED) == QUIRE_OK);
+        quire_system_freeze(sys);                    /* what is on its way arrives */
+        quire_system_thaw(sys);
+        CHECK_EQ(state_of(r.va), QUIRE_PAGE_STORED);
+        reader = quire_sim_thread_start(driver_sim.host(stage), "reader", read_byte, &r);
+        REQUIRE(reader && quire_sim_step(reader) == QUIRE_SIM_WAITS_IO);
+        now = quire_sim_now(driver_sim.host(stage));
+        CHECK_EQ(state_of(r.va), QUIRE_PAGE_COMING);
+        CHECK_EQ(state_of(r.va + 3 * PAGE), QUIRE_PAGE_STORED);
+        CHECK_EQ(quire_sim_now(driver_sim.host(stage)), now);
+        CHECK_EQ(r.why, 99);
+        quire_sim_run(driver_sim.host(stage));
+        CHECK_EQ(r.why, 0);
+        CHECK_EQ(r.byte, 0x70);
+        CHECK_EQ(state_of(r.va), QUIRE_PAGE_PRESENT);
+        stage_close();
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
@@ -563,5 +606,6 @@ int main(int argc, char **argv)
         RUN(test_B46_reserve_once_commit_in_pieces);
         RUN(test_B50_top_down);
         RUN(test_B54_errors);
+        RUN(test_C28_the_page_map_waits_for_nothing);
         return test_end();
 }

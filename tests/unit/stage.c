@@ -136,10 +136,11 @@ uint8_t byte_at(uint64_t va)
 
 static void numbers(uint64_t what, uint64_t *out)
 {
-        uint64_t state = what;
+        uint64_t state = what, some = what >> 56 & 15;
 
         for (uint64_t i = 0; i < PAGE / 8; i++)
-                out[i] = (what & SOFT) && i % 4 ? what : test_random(&state);
+                out[i] = what & SOFT && (some ? i % 16 >= some : i % 4) ? what
+                                                                         : test_random(&state);
 }
 
 unsigned fill(uint64_t va, uint64_t what)

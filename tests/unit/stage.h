@@ -54,6 +54,8 @@ uint8_t byte_at(uint64_t va);
 /* A page full of numbers that depend on `what', and which nobody compresses; or,
  * with SOFT added to it, to a quarter. */
 #define SOFT ((uint64_t)1 << 60)
+/* Or to so many sixteenths. */
+#define SOFT_TO(sixteenths) (SOFT | (uint64_t)(sixteenths) << 56)
 unsigned fill(uint64_t va, uint64_t what);
 /* Does it hold just these numbers? */
 bool holds(uint64_t va, uint64_t what);

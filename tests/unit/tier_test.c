@@ -124,6 +124,62 @@ static void test_tier_without_room(void)
         close_tier(&b);
 }
 
+/* Of pages of all sizes a few stay, in many blocks: when no block can be emptied any more,
+ * they cost no more than in frames, and what the headroom is for. */
+static uint64_t empty_blocks(unsigned stay_percent, uint64_t *random)
+{
+        static struct quire_page pages[MANY];
+        static uint64_t seeds[MANY];
+        static unsigned runs[MANY];
+        struct quire_page *last = NULL;
+        uint64_t stay = 0, emptied = 0, blocks;
+        uint8_t in[4096], out[4096];
+        struct bare b;
+
+        open_tier(&b, 80);
+        memset(pages, 0, sizeof(pages));
+        for (unsigned k = 0; k < MANY; k++) {
+                seeds[k] = test_random(random);
+                runs[k] = 1 + (unsigned)(test_random(random) % 1400);
+                draw_page(in, seeds[k], runs[k]);
+                (void)quire_tier_put(&b.sys, &pages[k], in);
+        }
+        for (unsigned k = 0; k < MANY; k++) {
+                if (pages[k].slot.kind && test_random(random) % 100 >= stay_percent)
+                        take_out(&b, &pages[k]);
+                stay += pages[k].slot.kind != QUIRE_SLOT_NONE;
+        }
+        for (blocks = b.sys.tier.blocks; quire_tier_compact(&b.sys); blocks = b.sys.tier.blocks) {
+                emptied++;
+                CHECK_EQ(b.sys.tier.blocks, blocks - 1);
+                CHECK_EQ(b.sys.taken, b.sys.tier.blocks * b.sys.tier.block_frames);
+                quire_tier_check(&b.sys);
+        }
+        CHECK_EQ(b.sys.counters.tier_pages, stay);
+        CHECK(b.sys.taken <= stay + b.sys.headroom);
+        for (struct quire_page *p = b.sys.queue[QUIRE_Q_TIER].first; p; last = p, p = p->next)
+                CHECK(p > last);                     /* the order is as it was */
+        for (unsigned k = 0; k < MANY; k++) {
+                if (!pages[k].slot.kind)
+                        continue;
+                draw_page(in, seeds[k], runs[k]);
+                CHECK(quire_tier_get(&b.sys, &pages[k].slot, out) && !memcmp(in, out, sizeof(in)));
+                take_out(&b, &pages[k]);
+        }
+        close_tier(&b);
+        return emptied;
+}
+
+static void test_tier_empties_sparse_blocks(void)
+{
+        uint64_t random = test_seed(), emptied = 0;
+
+        for (unsigned round = 0; round < 50; round++)
+                emptied += empty_blocks(2, &random) + empty_blocks(10, &random) +
+                           empty_blocks(35, &random) + empty_blocks(90, &random);
+        CHECK(emptied > 500);
+}
+
 static void test_tier_says_what_is_damaged(void)
 {
         struct quire_page one = { 0 };
@@ -147,6 +203,7 @@ int main(int argc, char **argv)
         RUN(test_tier_gives_back_what_it_took);
         RUN(test_tier_keeps_the_order);
         RUN(test_tier_without_room);
+        RUN(test_tier_empties_sparse_blocks);
         RUN(test_tier_says_what_is_damaged);
         return test_end();
 }
