@@ -215,7 +215,7 @@ enum quire_status quire_object_open(struct quire_system *sys,
         quire_enter(sys);
         if (q->kind == QUIRE_PHYSICAL)
                 st = check_physical(sys, q);
-        if (q->flags & QUIRE_HOSTED && !sys->mops->delegate)
+        if (q->flags & QUIRE_HOSTED && !sys->can->delegates_views)
                 st = QUIRE_UNSUPPORTED;
         if (st == QUIRE_OK)
                 st = open_object(sys, q, &g);
