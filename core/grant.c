@@ -130,6 +130,8 @@ static bool request_valid(const struct quire_system *sys, const struct quire_obj
                 return false;
         if ((q->kind == QUIRE_CALLBACK) != (q->pager && q->pager->fill))
                 return false;
+        if (q->pager && q->pager->evicts && !q->pager->write)
+                return false;
         if (q->kind != QUIRE_ANONYMOUS && q->flags & (QUIRE_ON_TOUCH | QUIRE_HOSTED))
                 return false;
         if (q->kind == QUIRE_PHYSICAL && q->flags)

@@ -323,8 +323,9 @@ struct quire_pager {
         /* Nothing refers to the object any more, and its modified pages were written. */
         void (*closed)(void *context);
         unsigned most;               /* pages of one call, at most; 0: QUIRE_IO_MAX */
-        bool evicts;                 /* modified pages that must leave memory go home; else to
-                                      * the pagefile, until they are flushed */
+        bool evicts;                 /* modified pages that must leave memory go home, for which
+                                      * write is needed; else to the pagefile, until they are
+                                      * flushed */
 };
 
 struct quire_object_request {
@@ -340,7 +341,8 @@ struct quire_object_request {
 };
 
 /* LIMIT: over the commit limit; UNSUPPORTED: PHYSICAL or HOSTED where the
- * machine can not; NOT_PRESENT: no such physical addresses; NO_MEMORY. */
+ * machine can not; NOT_PRESENT: no such physical addresses; INVALID: also a pager
+ * that lacks fill, or evicts and lacks write; NO_MEMORY. */
 QUIRE_CHECKED enum quire_status quire_object_open(struct quire_system *,
                                                   const struct quire_object_request *,
                                                   struct quire_grant **out);
