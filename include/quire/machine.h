@@ -103,9 +103,12 @@ struct quire_machine_ops {
         /* Give a frame back.  It is entered nowhere. */
         void (*frame_free)(struct quire_machine *, quire_frame);
         /* Where the core may read the frame, and write it while no thread
-         * could be writing.  Good until the frame is entered, taken or freed:
-         * the core may use the window without its lock meanwhile.  Of a
-         * private frame that is entered: null, save where frames are shared. */
+         * could be writing; without its lock, too, while the window is good.
+         * A private frame's is good until the frame is entered, taken or freed,
+         * and a private frame that is entered has none (null).  A store's frame
+         * has the same one until it is freed or its store closed, wherever
+         * it is entered and taken meanwhile; and where frames are shared, so has
+         * every frame. */
         void *(*frame_window)(struct quire_machine *, quire_frame);
 
         /* STORES */
