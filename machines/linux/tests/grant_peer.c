@@ -14,6 +14,7 @@
 
 struct holding holding[SLOTS];
 struct quire_process *process;
+enum quire_faults here_faults;
 struct answer (*here_more)(const struct order *);
 
 /* ------------------------------------------------------------ this process */
@@ -30,8 +31,8 @@ static void on_fault(int sig)
 
 void here_open(void)
 {
-        static const struct quire_process_options o = { .memory = (uint64_t)4 << 20,
-                                                        .tier_percent = 255 };
+        const struct quire_process_options o = { .memory = (uint64_t)4 << 20,
+                                                 .tier_percent = 255, .faults = here_faults };
         struct sigaction a = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
 
         (void)sigaction(SIGSEGV, &a, NULL);
@@ -233,39 +234,59 @@ bool settles(unsigned descriptors)
 
 /* --------------------------------------------------------------- the machine */
 
-unsigned seek_memory(ino_t inode)
+unsigned seek_memory_in(pid_t pid, ino_t inode)
 {
         char path[512], target[64], line[512];
-        DIR *processes = opendir("/proc");
         unsigned found = 0;
-        struct dirent *e, *f;
+        struct dirent *f;
         struct stat st;
 
-        while (processes && (e = readdir(processes))) {
-                if (e->d_name[0] < '1' || e->d_name[0] > '9')
-                        continue;
-                (void)snprintf(path, sizeof(path), "/proc/%.20s/fd", e->d_name);
-                DIR *d = opendir(path);
-                while (d && (f = readdir(d))) {
-                        (void)snprintf(path, sizeof(path), "/proc/%.20s/fd/%.20s", e->d_name,
-                                       f->d_name);
-                        ssize_t n = readlink(path, target, sizeof(target) - 1);
-                        if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !stat(path, &st))
-                                found += st.st_ino == inode;
-                }
-                if (d)
-                        (void)closedir(d);
-                (void)snprintf(path, sizeof(path), "/proc/%.20s/maps", e->d_name);
-                FILE *maps = fopen(path, "re");
-                (void)snprintf(target, sizeof(target), " %llu ", (unsigned long long)inode);
-                while (maps && fgets(line, sizeof(line), maps))
-                        found += strstr(line, "/memfd:quire") && strstr(line, target);
-                if (maps)
-                        (void)fclose(maps);
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+        DIR *d = opendir(path);
+        while (d && (f = readdir(d))) {
+                (void)snprintf(path, sizeof(path), "/proc/%d/fd/%.20s", (int)pid, f->d_name);
+                ssize_t n = readlink(path, target, sizeof(target) - 1);
+                if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !stat(path, &st))
+                        found += st.st_ino == inode;
         }
+        if (d)
+                (void)closedir(d);
+        (void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+        FILE *maps = fopen(path, "re");
+        (void)snprintf(target, sizeof(target), " %llu ", (unsigned long long)inode);
+        while (maps && fgets(line, sizeof(line), maps))
+                found += strstr(line, "/memfd:quire") && strstr(line, target);
+        if (maps)
+                (void)fclose(maps);
+        return found;
+}
+
+unsigned seek_memory(ino_t inode)
+{
+        DIR *processes = opendir("/proc");
+        unsigned found = 0;
+        struct dirent *e;
+
+        while (processes && (e = readdir(processes)))
+                if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+                        found += seek_memory_in((pid_t)atoi(e->d_name), inode);
         if (processes)
                 (void)closedir(processes);
         return found;
+}
+
+bool own_memory(struct stat *st)
+{
+        char path[64], target[64];
+
+        for (int fd = 0; fd < 1000; fd++) {
+                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                ssize_t n = readlink(path, target, sizeof(target) - 1);
+                if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !fstat(fd, st) &&
+                    st->st_size == PAGES * PG)
+                        return true;
+        }
+        return false;
 }
 
 /* Everything; regions go by themselves. */
