@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -353,13 +354,16 @@ static struct answer duplicate(int *control, int *fd)
 
 int peer_main(void)
 {
+        const char *user = getenv("PEER_USER");
         int control = 3, fd;
         struct order o;
         struct answer a;
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)signal(SIGCHLD, SIG_IGN);
-        if (getenv("PEER_USER") && (setgid(65534) || setuid(65534)))
+        if (getenv("PEER_MIGHTY"))
+                (void)prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+        if (user && (setgid((gid_t)atoi(user)) || setuid((uid_t)atoi(user))))
                 return 2;
         here_open();
         while (take_order(control, &o, &fd)) {
@@ -393,6 +397,19 @@ void peer_start(struct peer *p)
                 _exit(9);
         }
         (void)close(end[1]);
+}
+
+void peer_start_as(struct peer *p, uid_t user, bool mighty)
+{
+        char number[16];
+
+        (void)snprintf(number, sizeof(number), "%u", (unsigned)user);
+        (void)setenv("PEER_USER", number, 1);
+        if (mighty)
+                (void)setenv("PEER_MIGHTY", "1", 1);
+        peer_start(p);
+        (void)unsetenv("PEER_USER");
+        (void)unsetenv("PEER_MIGHTY");
 }
 
 struct answer peer_do(struct peer *p, const struct order *o, int fd)

@@ -67,6 +67,8 @@ void here_close(void);
 struct answer here_do(const struct order *, int fd);
 
 void peer_start(struct peer *);
+/* Another user's; with root's powers all the same, if `mighty'.  => we are root */
+void peer_start_as(struct peer *, uid_t, bool mighty);
 void peer_fork(struct peer *, struct peer *child);
 struct answer peer_do(struct peer *, const struct order *, int fd);
 void peer_kill(struct peer *, int sig);

@@ -157,9 +157,9 @@ static void test_A4_other_users(void)
         for (unsigned rights = 1; rights < 8; rights++) {
                 for (unsigned i = 0; i < 3; i++) {
                         if (i == 1)
-                                (void)setenv("PEER_USER", "1", 1);
-                        peer_start(&p[i]);
-                        (void)unsetenv("PEER_USER");
+                                peer_start_as(&p[i], 65534, false);
+                        else
+                                peer_start(&p[i]);
                 }
                 new_object(0);
                 CHECK_EQ(hand_over(NULL, 0, 7, &p[0], 0).status, QUIRE_OK);
