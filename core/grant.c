@@ -130,6 +130,8 @@ static bool request_valid(const struct quire_system *sys, const struct quire_obj
                 return false;
         if ((q->kind == QUIRE_CALLBACK) != (q->pager && q->pager->fill))
                 return false;
+        if (q->pager && q->pager->evicts && !q->pager->write)
+                return false;
         if (q->kind != QUIRE_ANONYMOUS && q->flags & (QUIRE_ON_TOUCH | QUIRE_HOSTED))
                 return false;
         if (q->kind == QUIRE_PHYSICAL && q->flags)
@@ -215,7 +217,7 @@ enum quire_status quire_object_open(struct quire_system *sys,
         quire_enter(sys);
         if (q->kind == QUIRE_PHYSICAL)
                 st = check_physical(sys, q);
-        if (q->flags & QUIRE_HOSTED && !sys->mops->delegate)
+        if (q->flags & QUIRE_HOSTED && !sys->can->delegates_views)
                 st = QUIRE_UNSUPPORTED;
         if (st == QUIRE_OK)
                 st = open_object(sys, q, &g);

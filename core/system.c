@@ -119,6 +119,7 @@ static void set_up(struct quire_system *sys, const struct quire_config *c)
         sys->held = true;
         must(sys, sys->shift >= 12 && sys->shift <= 16);
         must(sys, sys->mops->enter && sys->mops->take && sys->mops->drop && sys->mops->protect);
+        must(sys, sys->mops->delegate || !sys->can->delegates_views);
         must(sys, sys->mops->frame_alloc && sys->mops->frame_free && sys->mops->frame_window);
         must(sys, sys->mops->reserve && sys->mops->release && sys->mops->resume);
         must(sys, sys->hops->stop && sys->hops->pause && sys->hops->clock);

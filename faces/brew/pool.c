@@ -38,22 +38,17 @@ static void end_pool(struct thing *t)
 
 static const struct kind pool_kind = { { AEEIID_IMemPool }, end_pool, sizeof(struct pool) };
 
-/* Has the machine memory that processes share?  One page of it is tried. */
+/* Has the machine memory that processes share? */
 static enum quire_status try_hosted(struct env *e)
 {
         const struct quire_object_request object = { .bytes = quire_system_page(e->system),
                                                      .kind = QUIRE_ANONYMOUS,
                                                      .flags = QUIRE_HOSTED };
-        struct quire_request region = { .bytes = object.bytes };
-        enum quire_status st = quire_object_open(e->system, &object, &region.grant);
-        uint64 va;
+        struct quire_grant *grant;
+        enum quire_status st = quire_object_open(e->system, &object, &grant);
 
-        if (st != QUIRE_OK)
-                return st;
-        st = quire_region_reserve(e->space, &region, &va);
         if (st == QUIRE_OK)
-                st = quire_region_release(e->space, va, 0);
-        quire_grant_close(region.grant);
+                quire_grant_close(grant);
         return st;
 }
 

@@ -77,6 +77,7 @@ struct quire_abilities {
         bool write_protects;      /* enter can cheaply show R while refusing W */
         bool shares_frames;       /* any frame may be entered at any number of addresses, in
                                    * any range; every frame has a window, shown or not */
+        bool delegates_views;     /* delegate takes a view: a store can be plain memory */
         uint64_t va_end;          /* first address that no space can hold */
         struct quire_range paged; /* where paged ranges are cheapest; pages 0: anywhere */
         struct quire_range plain; /* where delegated ranges are cheapest; pages 0: anywhere */
@@ -102,9 +103,12 @@ struct quire_machine_ops {
         /* Give a frame back.  It is entered nowhere. */
         void (*frame_free)(struct quire_machine *, quire_frame);
         /* Where the core may read the frame, and write it while no thread
-         * could be writing.  Good until the frame is entered, taken or freed:
-         * the core may use the window without its lock meanwhile.  Of a
-         * private frame that is entered: null, save where frames are shared. */
+         * could be writing; without its lock, too, while the window is good.
+         * A private frame's is good until the frame is entered, taken or freed,
+         * and a private frame that is entered has none (null).  A store's frame
+         * has the same one until it is freed or its store closed, wherever
+         * it is entered and taken meanwhile; and where frames are shared, so has
+         * every frame. */
         void *(*frame_window)(struct quire_machine *, quire_frame);
 
         /* STORES */
@@ -169,7 +173,7 @@ struct quire_machine_ops {
          * delegate_release gives the range back.  obstacle as in reserve.
          * With a view, first touches show the store's own pages, which the machine
          * makes as they are touched (a view that copies: until they are written
-         * there); UNSUPPORTED where it can not. */
+         * there); UNSUPPORTED where it can not (abilities). */
         enum quire_status (*delegate)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                       const struct quire_view *, struct quire_range *obstacle);
         enum quire_status (*delegate_protect)(struct quire_mspace *, uint64_t va,

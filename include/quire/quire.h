@@ -163,7 +163,7 @@ struct quire_request {
  * CONFLICT: not free (exact); NO_SPACE: no gap fits; NO_MEMORY; UNSUPPORTED:
  * PLAIN, or WATCHED of a plain region, where the machine can not; WATCHED of a
  * mapped one.  With a grant also DENIED: access beyond its rights; LIMIT: COPY
- * of writable pages over the commit limit; INVALID: beyond the object's end;
+ * over the commit limit, whatever the access; INVALID: beyond the object's end;
  * NOT_PRESENT: the grant was revoked. */
 QUIRE_CHECKED enum quire_status quire_region_reserve(struct quire_space *,
                                                      const struct quire_request *,
@@ -261,7 +261,8 @@ QUIRE_CHECKED enum quire_status quire_page_map(struct quire_space *, uint64_t va
  * committed with .access; protect may change that within the rights of the
  * grant.  With QUIRE_COPY the region is copy-on-write: it shows the object's pages
  * until they are written there; .access may then have W without the grant's
- * W, and the pages are charged to the region.  Mapped regions can not be
+ * W.  All of its pages are charged to the region when it is mapped, whatever its
+ * access, since protect may let them be written later.  Mapped regions can not be
  * decommitted or discarded in part (UNSUPPORTED); they are released and split as
  * others, and keep their object when moved.
  */
@@ -323,8 +324,9 @@ struct quire_pager {
         /* Nothing refers to the object any more, and its modified pages were written. */
         void (*closed)(void *context);
         unsigned most;               /* pages of one call, at most; 0: QUIRE_IO_MAX */
-        bool evicts;                 /* modified pages that must leave memory go home; else to
-                                      * the pagefile, until they are flushed */
+        bool evicts;                 /* modified pages that must leave memory go home, for which
+                                      * write is needed; else to the pagefile, until they are
+                                      * flushed */
 };
 
 struct quire_object_request {
@@ -340,7 +342,8 @@ struct quire_object_request {
 };
 
 /* LIMIT: over the commit limit; UNSUPPORTED: PHYSICAL or HOSTED where the
- * machine can not; NOT_PRESENT: no such physical addresses; NO_MEMORY. */
+ * machine can not; NOT_PRESENT: no such physical addresses; INVALID: also a pager
+ * that lacks fill, or evicts and lacks write; NO_MEMORY. */
 QUIRE_CHECKED enum quire_status quire_object_open(struct quire_system *,
                                                   const struct quire_object_request *,
                                                   struct quire_grant **out);
@@ -456,8 +459,11 @@ QUIRE_CHECKED enum quire_status quire_space_clone(struct quire_space *,
 /* ------------------------------------------- locking, watching and advice */
 
 /* Make committed pages resident and keep them so.  No count: one unlock undoes
- * any number of locks.  LIMIT: more than half of the frames would be locked;
- * DENIED: a page without access; pages may have become resident all the same. */
+ * any number of locks.  Pages of a QUIRE_COPY region become its own, as if
+ * they were written: what is written to the object later is not seen there.  LIMIT:
+ * more than half of the frames would be locked; DENIED: a page without access; pages
+ * may have become resident, and the region's own, all the same.  UNSUPPORTED: pages of
+ * a PLAIN region or a HOSTED object, which are never paged. */
 QUIRE_CHECKED enum quire_status quire_region_lock(struct quire_space *, uint64_t va,
                                                   uint64_t bytes);
 /* NOT_PRESENT: a page of it was not locked (none is, afterwards). */
@@ -468,7 +474,8 @@ QUIRE_CHECKED enum quire_status quire_region_unlock(struct quire_space *, uint64
  * Hold pages resident for somebody who cannot fault, such as a system call
  * handed a buffer; with QUIRE_W they are writable and count as written, and as modified,
  * until all holds of them are given back, whatever is reset or flushed meanwhile.
- * Counted: each hold wants its own quire_region_unhold().  Stops before the
+ * Counted: each hold wants its own quire_region_unhold().  Pages of a QUIRE_COPY
+ * region become its own, also by a hold for reading.  Stops before the
  * first page that the access is not allowed to, or for which there is no
  * memory; *held: the bytes held from va on.  The range may cross regions.
  * BUSY: nothing could be held just now because too much is held already.

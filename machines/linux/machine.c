@@ -204,6 +204,7 @@ static enum quire_status open_parts(struct quire_linux *l, char problem[256])
         open_watch(l);
         l->abilities.page_shift = PAGE_SHIFT;
         l->abilities.write_protects = true;
+        l->abilities.delegates_views = true;
         l->abilities.va_end = VA_END;
         if (!l->setup.no_pagefile && !quire_pagefiles_open(l, problem))
                 return QUIRE_IO_ERROR;

@@ -228,6 +228,8 @@ static enum quire_status open_status(void)
                errno == EMFILE || errno == ENFILE ? QUIRE_NO_SPACE : QUIRE_UNSUPPORTED;
 }
 
+static const char nobody[] = "nobody holds that name";
+
 /* The directory, locked; it is left by leave_names().  NOT_PRESENT: there is none. */
 static enum quire_status enter_names(struct place *at, bool make, int *out)
 {
@@ -240,7 +242,9 @@ static enum quire_status enter_names(struct place *at, bool make, int *out)
                 if (fd < 0) {
                         st = open_status();
                         close_names(at, -1);
-                        return quire_share_refuse(st, "no directory for names that is ours alone");
+                        return quire_share_refuse(st, st == QUIRE_NOT_PRESENT && !make
+                                                      ? nobody
+                                                      : "no directory for names that is ours alone");
                 }
                 bool locked = lock_directory(fd, deadline);
                 if (locked && !fstat(fd, &info) && info.st_nlink) {
@@ -709,7 +713,7 @@ enum quire_status quire_name_open(struct quire_process *p, const char *name, uns
                         best = st;
         }
         forget_found(&found);
-        return quire_share_refuse(best, best == QUIRE_NOT_PRESENT ? "nobody holds that name"
+        return quire_share_refuse(best, best == QUIRE_NOT_PRESENT ? nobody
                                                                   : "no holder gave the grant");
 }
 

@@ -109,12 +109,15 @@ enum quire_status quire_record_open(struct quire_process *p, struct quire_grant 
         return st;
 }
 
-static bool write_all(int fd, const void *from, size_t bytes)
+enum way { FROM_FILE, TO_FILE };
+
+/* All the bytes, or false. */
+static bool carry_all(int fd, enum way way, const void *memory, size_t bytes)
 {
-        const char *at = from;
+        char *at = (char *)(uintptr_t)memory;
 
         while (bytes) {
-                ssize_t n = write(fd, at, bytes);
+                ssize_t n = way == TO_FILE ? write(fd, at, bytes) : read(fd, at, bytes);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -138,8 +141,8 @@ static enum quire_status write_set(const char *path, const struct head *head,
         fd = mkostemp(other, O_CLOEXEC);
         if (fd < 0)
                 return QUIRE_IO_ERROR;
-        ok = write_all(fd, head, sizeof(*head)) &&
-             write_all(fd, runs, head->runs * sizeof(*runs));
+        ok = carry_all(fd, TO_FILE, head, sizeof(*head)) &&
+             carry_all(fd, TO_FILE, runs, head->runs * sizeof(*runs));
         ok = !close(fd) && ok && !rename(other, path);
         if (!ok)
                 (void)unlink(other);
@@ -164,23 +167,6 @@ enum quire_status quire_record_close(struct quire_record *r, const char *path)
 
 /* ----------------------------------------------------------------------- replaying */
 
-static bool read_all(int fd, void *to, size_t bytes)
-{
-        char *at = to;
-
-        while (bytes) {
-                ssize_t n = read(fd, at, bytes);
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return false;
-                at += n;
-                bytes -= (size_t)n;
-        }
-        return true;
-}
-
 static bool runs_valid(const struct head *head, const struct quire_range *runs)
 {
         for (uint64_t i = 0; i < head->runs; i++)
@@ -198,9 +184,11 @@ static enum quire_status read_set(const char *path, uint64_t bytes, struct quire
 
         if (fd < 0)
                 return errno == ENOENT ? QUIRE_NOT_PRESENT : QUIRE_IO_ERROR;
-        ok = read_all(fd, &head, sizeof(head)) && !memcmp(head.magic, magic, sizeof(magic)) &&
-             head.bytes == bytes && head.runs <= ROOM &&
-             read_all(fd, r->runs, head.runs * sizeof(*r->runs)) && runs_valid(&head, r->runs);
+        ok = carry_all(fd, FROM_FILE, &head, sizeof(head)) &&
+             !memcmp(head.magic, magic, sizeof(magic)) && head.bytes == bytes &&
+             head.runs <= ROOM &&
+             carry_all(fd, FROM_FILE, r->runs, head.runs * sizeof(*r->runs)) &&
+             runs_valid(&head, r->runs);
         (void)close(fd);
         r->count = head.runs;
         return ok ? QUIRE_OK : QUIRE_INVALID;

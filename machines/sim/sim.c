@@ -80,6 +80,7 @@ struct quire_sim *quire_sim_open(const struct quire_sim_options *options)
                 .executes = !options->no_execute,
                 .write_protects = !options->no_write_protect,
                 .shares_frames = !options->no_share,
+                .delegates_views = !options->no_plain,
                 .va_end = options->va_end ? options->va_end : (uint64_t)1 << 47,
                 .paged = options->paged,
                 .plain = options->plain,

@@ -78,6 +78,7 @@ struct quire_x86 *quire_x86_open(const struct quire_x86_options *options)
                 .executes = true,
                 .write_protects = true,
                 .shares_frames = !o->no_share,
+                .delegates_views = false,
                 .va_end = QUIRE_X86_VA_END,
         };
         choose_ops(x);

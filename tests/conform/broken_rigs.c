@@ -233,6 +233,16 @@ static const struct quire_abilities *abilities_promise_sharing(struct quire_mach
         return &promised;
 }
 
+/* Or it says that it delegates no views, and does. */
+static const struct quire_abilities *abilities_hide_views(struct quire_machine *m)
+{
+        static struct quire_abilities promised;
+
+        promised = *right->abilities(m);
+        promised.delegates_views = false;
+        return &promised;
+}
+
 /* The last frame entered, for what loses too much. */
 static quire_frame entered_last;
 static struct quire_machine *machine;
@@ -344,6 +354,14 @@ static enum quire_status delegate_copies_nothing(struct quire_mspace *s, uint64_
         if (view && view->copies)
                 return delegate_the_other_kind(s, va, pages, view, obstacle);
         return right->delegate(s, va, pages, view, obstacle);
+}
+
+/* It says that it delegates views (abilities), and does not. */
+static enum quire_status delegate_no_views(struct quire_mspace *s, uint64_t va, uint64_t pages,
+                                           const struct quire_view *view,
+                                           struct quire_range *obstacle)
+{
+        return view ? QUIRE_UNSUPPORTED : right->delegate(s, va, pages, NULL, obstacle);
 }
 
 /* ------------------------------------------------------------- the simulator */
@@ -492,6 +510,8 @@ BROKEN_SIM(delegate, delegate_views_apart);
 BROKEN_SIM(delegate, delegate_from_zero);
 BROKEN_SIM(delegate, delegate_the_other_kind);
 BROKEN_SIM(delegate, delegate_copies_nothing);
+BROKEN_SIM(delegate, delegate_no_views);
+BROKEN_SIM(abilities, abilities_hide_views);
 BROKEN_SIM(resume, resume_always_allows);
 BROKEN_SIM(resume, resume_never_allows);
 BROKEN_SIM(delegate, delegate_open);
@@ -562,7 +582,7 @@ const struct rig_kind *const rig_kinds[] = {
         &kind_window_of_the_hidden, &kind_enter_for_users, &kind_enter_cached,
         &kind_protect_forgets_attributes, &kind_physical_anywhere, &kind_physical_is_memory,
         &kind_delegate_views_apart, &kind_delegate_from_zero, &kind_delegate_the_other_kind,
-        &kind_delegate_copies_nothing,
+        &kind_delegate_copies_nothing, &kind_delegate_no_views, &kind_abilities_hide_views,
         &kind_resume_always_allows, &kind_resume_never_allows, &kind_delegate_open,
         &kind_discard_nothing, &kind_delegate_protect_grants_reads, &kind_watch_nothing,
         &kind_harvest_everything, &kind_harvest_half, &kind_no_invalidation_by_protect,

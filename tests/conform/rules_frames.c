@@ -30,6 +30,7 @@ static void abilities_are_fixed(void)
         CHECK(!rig.ops->delegate == !rig.ops->delegate_discard);
         CHECK(!rig.ops->delegate == !rig.ops->delegate_release);
         CHECK(rig.ops->delegate || !rig.ops->delegate_watch);
+        CHECK(rig.ops->delegate || !can->delegates_views);
         CHECK(rig.ops->harvest || !rig.ops->delegate_watch);
         CHECK(rig.ops->harvest || !can->notes_referenced);
         rule_close(&rig);

@@ -334,15 +334,16 @@ struct hosted {
 
 static bool delegate_views(struct hosted *h, struct rig *rig, const struct quire_view view[2])
 {
-        struct quire_range o;
+        bool can = rig->ops->abilities(rig->machine)->delegates_views;
         enum quire_status st = QUIRE_OK;
+        struct quire_range o;
 
         for (unsigned i = 0; i < 2 && st == QUIRE_OK; i++) {
                 const struct quire_view v = { h->store, view[i].first, view[i].copies };
 
                 h->at[i] = rig->kind->room(rig, HOSTED, false, false);
                 st = rig->ops->delegate(h->f[i].mspace, h->at[i], HOSTED, &v, &o);
-                CHECK(st == QUIRE_OK || (!i && st == QUIRE_UNSUPPORTED));
+                CHECK_EQ(st, can ? QUIRE_OK : QUIRE_UNSUPPORTED);
                 if (st == QUIRE_OK)
                         CHECK(rig->ops->delegate_protect(h->f[i].mspace, h->at[i], HOSTED,
                                                          QUIRE_R | QUIRE_W) == QUIRE_OK);

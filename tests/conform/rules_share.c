@@ -225,6 +225,69 @@ static void a_shared_frame_is_one_memory(void)
 }
 
 /* In a run more than once, and in a range that shows something else. */
+/* Where the window of page 0 of the fake is. */
+static uint8_t *window_at(struct fake *f)
+{
+        uint8_t *at;
+
+        fake_lock(f->rig);
+        at = fake_window(f, 0);
+        fake_unlock(f->rig);
+        CHECK(at);
+        return at;
+}
+
+/* One frame, which both show, from first to last: its window is where it was. */
+static void show_and_hide(struct fake *a, struct fake *b)
+{
+        uint8_t *at = window_at(a);
+        uint64_t word = 0;
+
+        show_at(a, 0, a->page[0].frame, QUIRE_R | QUIRE_W);
+        CHECK(window_at(a) == at);
+        show_at(b, 0, a->page[0].frame, QUIRE_R);
+        CHECK(window_at(a) == at && window_at(b) == at);
+        CHECK(fake_store(a, 0, 16, 71) == RIG_OK);
+        CHECK_EQ(*(volatile uint64_t *)(void *)(at + 16), 71);
+        fake_lock(a->rig);
+        fake_protect(a, 0, 1, QUIRE_R);
+        fake_unlock(a->rig);
+        *(volatile uint64_t *)(void *)(at + 16) = 72;      /* nobody else writes now */
+        CHECK(fake_load(a, 0, 16, &word) == RIG_OK && word == 72);
+        CHECK(fake_load(b, 0, 16, &word) == RIG_OK && word == 72);
+        hide_at(b, 0);
+        CHECK(window_at(a) == at);
+        fake_lock(a->rig);
+        CHECK(fake_take(a, 0, 1) == QUIRE_OK);
+        fake_unlock(a->rig);
+        CHECK(window_at(a) == at);
+        CHECK_EQ(*(volatile uint64_t *)(void *)(at + 16), 72);
+}
+
+/* What is entered at more than one address has one window all the time. */
+static void a_window_stays_while_its_frame_is_shown(void)
+{
+        struct fake a = { 0 }, b = { 0 };
+        struct quire_store *store;
+        struct rig rig;
+
+        store = open_store(&rig, 8);
+        if (!store)
+                SKIP("this machine has no stores just now");
+        for (unsigned shared = 0; shared <= rule_shares(&rig); shared++) {
+                a = b = (struct fake){ 0 };
+                fake_open(&a, &rig, 8, shared ? NULL : store);
+                fake_open_in(&b, &a, 8, shared ? NULL : store);
+                fake_lock(&rig);
+                REQUIRE(fake_frame(&a, 0) != QUIRE_NO_FRAME);
+                fake_unlock(&rig);
+                show_and_hide(&a, &b);
+                fake_close(&b);
+                fake_close(&a);
+        }
+        close_store(&rig, store);
+}
+
 static void a_shared_frame_is_entered_anywhere(void)
 {
         struct fake f = { 0 }, view = { 0 };
@@ -445,6 +508,7 @@ const struct rule rules_share[] = {
         { "copies_and_originals_in_one_run", copies_and_originals_in_one_run },
         { "neighbouring_views_keep_apart", neighbouring_views_keep_apart },
         { "a_shared_frame_is_one_memory", a_shared_frame_is_one_memory },
+        { "a_window_stays_while_its_frame_is_shown", a_window_stays_while_its_frame_is_shown },
         { "a_shared_frame_is_entered_anywhere", a_shared_frame_is_entered_anywhere },
         { "dropped_contents_stay_in_shared_frames", dropped_contents_stay_in_shared_frames },
         { "a_device_is_shown_and_written", a_device_is_shown_and_written },

@@ -5,54 +5,18 @@
  * nothing may have changed, and the same call succeeds when it is made again;
  * at the end every byte is right and every record given back.
  *
- * Arguments: names of scenes (all), --driver NAME, --every N (only each Nth call
- * is made to fail, beginning where the seed says; a quicker look).
+ * Arguments: ways.h.
  */
 #include "../test.h"
 #include "scene.h"
-#include <signal.h>
+#include "ways.h"
 
-struct way {
-        const char *name;
-        enum quire_sim_point point;
-        uint64_t times;
-        enum quire_sim_io_failure how;
-};
-static const struct way ways[] = {
-        { "one record", QUIRE_SIM_ALLOC, 1, 0 },
-        { "all records", QUIRE_SIM_ALLOC, QUIRE_SIM_FOREVER, 0 },
-        { "one frame", QUIRE_SIM_FRAME, 1, 0 },
-        { "all frames", QUIRE_SIM_FRAME, QUIRE_SIM_FOREVER, 0 },
-        { "one table", QUIRE_SIM_TABLE, 1, 0 },
-        { "all tables", QUIRE_SIM_TABLE, QUIRE_SIM_FOREVER, 0 },
-        { "one enter", QUIRE_SIM_ENTER, 1, 0 },
-        { "one take", QUIRE_SIM_TAKE, 1, 0 },
-        { "one read", QUIRE_SIM_READ, 1, QUIRE_SIM_IO_ERROR },
-        { "all reads", QUIRE_SIM_READ, QUIRE_SIM_FOREVER, QUIRE_SIM_IO_ERROR },
-        { "one write", QUIRE_SIM_WRITE, 1, QUIRE_SIM_IO_ERROR },
-        { "all writes", QUIRE_SIM_WRITE, QUIRE_SIM_FOREVER, QUIRE_SIM_IO_ERROR },
-        { "one write, torn", QUIRE_SIM_WRITE, 1, QUIRE_SIM_IO_TORN },
-        { "one write, disk full", QUIRE_SIM_WRITE, 1, QUIRE_SIM_IO_FULL },
-        { "all writes, disk full", QUIRE_SIM_WRITE, QUIRE_SIM_FOREVER, QUIRE_SIM_IO_FULL },
-};
-
-static const struct driver *driver;
 static const struct scene *scene;
-static const struct way *way;
-static uint64_t nth, every = 1;
 static struct run run;
-
-static void tell_crash(int sig)
-{
-        signal(sig, SIG_DFL);
-        fprintf(stderr, "on %s, scene \"%s\": %s, call %lu\n", driver->name, scene->name,
-                way->name, (unsigned long)nth);
-        raise(sig);
-}
 
 static void open_scene(void)
 {
-        struct run_shape shape = { .driver = driver, .seed = 1, .window = 1024,
+        struct run_shape shape = { .driver = playing.driver, .seed = 1, .window = 1024,
                                    .spaces = scene->spaces ? scene->spaces : 1,
                                    .failures = true, .options = scene->options };
 
@@ -64,33 +28,23 @@ static void open_scene(void)
 /* Play it with the nth call failing.  False: it was not reached. */
 static bool play(void)
 {
+        enum quire_sim_point point = (enum quire_sim_point)playing.way->point;
         struct quire_sim_host *h;
         bool reached;
 
         open_scene();
-        h = driver->host(run.drive);
-        quire_sim_fail_how(h, way->how);
-        quire_sim_fail(h, way->point, nth, way->times);
-        run.hurt = way->point == QUIRE_SIM_WRITE;
+        h = playing.driver->host(run.drive);
+        quire_sim_fail_how(h, playing.way->how);
+        quire_sim_fail(h, point, playing.nth, playing.way->times);
+        run.hurt = point == QUIRE_SIM_WRITE;
         scene->play(&run);
-        quire_sim_fail(h, way->point, 1, 0);
+        quire_sim_fail(h, point, 1, 0);
         reached = run_failed(&run) != 0;
         run.failed = run_failed(&run);
         run_compare(&run, true);
         quire_system_audit(run.system);
         run_close(&run);
         return reached;
-}
-
-static void play_every_way(void)
-{
-        for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-                way = &ways[i];
-                for (nth = 1 + test_seed() % every; play(); nth += every)
-                        ;
-                printf("    %s, %s, %s: %lu calls\n", driver->name, scene->name, way->name,
-                       (unsigned long)(nth - 1));
-        }
 }
 
 /* ------------------------------------------------------------------- opening */
@@ -145,44 +99,12 @@ static void test_opening(void)
         }
 }
 
-static bool wanted(int argc, char **argv, const char *name)
-{
-        bool named = false;
-
-        for (int i = 1; i < argc; i++) {
-                if (!strcmp(argv[i], "--every") || !strcmp(argv[i], "--driver"))
-                        i++;
-                else if (!strcmp(argv[i], name))
-                        return true;
-                else
-                        named = true;
-        }
-        return !named;
-}
-
-static const char *option(int argc, char **argv, const char *name)
-{
-        for (int i = 1; i + 1 < argc; i++)
-                if (!strcmp(argv[i], name))
-                        return argv[i + 1];
-        return NULL;
-}
-
 int main(int argc, char **argv)
 {
-        const char *only = option(argc, argv, "--driver"), *step = option(argc, argv, "--every");
-
-        test_begin(1, argv);
+        ways_begin(argc, argv);
         RUN(test_opening);
-        signal(SIGABRT, tell_crash);
-        every = step ? strtoull(step, NULL, 0) : 1;
-        for (unsigned i = 0; drivers[i]; i++) {
-                driver = drivers[i];
-                if (!driver->simulated || (only && strcmp(only, driver->name)))
-                        continue;
+        while (ways_next_driver())
                 for (scene = scenes; scene->name; scene++)
-                        if (wanted(argc, argv, scene->name))
-                                test_run(scene->name, play_every_way);
-        }
+                        ways_play(scene->name, false, play);
         return test_end();
 }

@@ -6,14 +6,11 @@
  *
  * Every word has one writer, who knows what it contains.
  *
- *   --seconds N (8), --faults inline|thread (both), --seed N
+ * Arguments: torture.h.
  */
 #include "../test.h"
-#include "quire/process.h"
+#include "torture.h"
 #include <pthread.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
 enum { PAGE = 4096, THREADS = 5, BUDGET = 1152, PAGES = BUDGET, OBJECTS = 2, VIEWS = 2,
        RW = QUIRE_R | QUIRE_W };
@@ -27,11 +24,6 @@ struct actor {
         uint64_t own[OBJECTS][PAGES];
 };
 
-static struct {
-        const char *faults;
-        uint64_t seconds, seed;
-} asked = { .seconds = 8 };
-
 static struct actor actors[THREADS];
 static struct quire_process *process;
 static struct quire_space *space;
@@ -40,14 +32,6 @@ static uint64_t view[OBJECTS][VIEWS];
 static uint8_t (*home)[PAGE];
 static atomic_bool stop;
 static atomic_uint_fast64_t uses, snapshots, revoked, flushes, fills, writes, epochs;
-
-static void expect(enum quire_status got, enum quire_status want, const char *what)
-{
-        if (got == want)
-                return;
-        fprintf(stderr, "%s answers: %s\n", what, quire_status_name(got));
-        abort();
-}
 
 /* In signal context where faults are signals. */
 static enum quire_status fill(void *context, uint64_t offset, uint64_t bytes, unsigned access,
@@ -229,19 +213,14 @@ static void *work(void *argument)
 
 static bool open_all(const char *faults)
 {
-        const struct quire_process_options options = {
-                .memory = (uint64_t)BUDGET * PAGE,
-                .faults = strcmp(faults, "thread") ? QUIRE_FAULTS_INLINE : QUIRE_FAULTS_THREAD,
-        };
+        const struct quire_process_options options = { .memory = (uint64_t)BUDGET * PAGE };
         struct quire_object_request q = { .bytes = (uint64_t)PAGES * PAGE,
                                           .flags = QUIRE_EPOCHS };
 
         home = calloc(PAGES, PAGE);
         REQUIRE(home);
-        if (quire_process_open(&options, &process) != QUIRE_OK) {
-                printf("    faults %s: not here: %s\n", faults, quire_process_problem());
+        if (!torture_open(faults, options, &process))
                 return false;
-        }
         space = quire_process_space(process);
         expect(quire_object_open(quire_process_system(process), &q, &grant[0]), QUIRE_OK, "open");
         q.flags = 0;
@@ -290,8 +269,9 @@ static void close_all(const char *faults)
         quire_system_counters(quire_process_system(process), &c);
         CHECK(c.resident_peak <= BUDGET);
         CHECK_EQ(c.committed + c.resident + c.file_pages + c.locked + c.broken + c.io_errors, 0);
-        printf("    faults %s: %lu uses, %lu snapshots, %lu revoked, %lu flushes, %lu fills, %lu "
-               "writes home,\n    %lu runs in epochs; %lu evicted, %lu copied\n", faults,
+        printf("    uid %d, faults %s: %lu uses, %lu snapshots, %lu revoked, %lu flushes, %lu fills, %lu "
+               "writes home,\n    %lu runs in epochs; %lu evicted, %lu copied\n",
+               (int)getuid(), faults,
                (unsigned long)uses, (unsigned long)snapshots, (unsigned long)revoked,
                (unsigned long)flushes, (unsigned long)fills, (unsigned long)writes,
                (unsigned long)epochs, (unsigned long)c.evicted, (unsigned long)c.copied);
@@ -318,52 +298,14 @@ static void run_phase(const char *faults, uint64_t milliseconds)
         close_all(faults);
 }
 
-/* In a process of its own.  True: all was right. */
-static bool phase_in_child(const char *faults, uint64_t milliseconds)
-{
-        int status = 0;
-        pid_t pid;
-
-        fflush(NULL);
-        pid = fork();
-        if (pid == 0) {
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                alarm((unsigned)(milliseconds / 1000 * 10 + 60));
-                run_phase(faults, milliseconds);
-                fflush(NULL);
-                _exit(atomic_load(&quire_test_state.bad) != 0);
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) != pid)
-                return false;
-        if (status)
-                fprintf(stderr, "faults %s: status %#x (seed %lu)\n", faults, (unsigned)status,
-                        (unsigned long)asked.seed);
-        return status == 0;
-}
-
 static void test_torture_of_what_is_shared(void)
 {
-        static const char *const ways[] = { "inline", "thread" };
-        unsigned modes = asked.faults ? 1 : 2;
-
-        for (unsigned m = 0; m < modes; m++)
-                CHECK(phase_in_child(asked.faults ? asked.faults : ways[m],
-                                     asked.seconds * 1000 / modes));
+        torture_phases(run_phase);
 }
 
 int main(int argc, char **argv)
 {
-        test_begin(1, argv);
-        for (int i = 1; i + 1 < argc; i += 2) {
-                if (!strcmp(argv[i], "--seconds"))
-                        asked.seconds = strtoull(argv[i + 1], NULL, 0);
-                else if (!strcmp(argv[i], "--faults"))
-                        asked.faults = argv[i + 1];
-                else if (!strcmp(argv[i], "--seed"))
-                        asked.seed = strtoull(argv[i + 1], NULL, 0);
-        }
-        if (!asked.seed)
-                asked.seed = test_seed();
+        torture_begin(argc, argv, 8);
         RUN(test_torture_of_what_is_shared);
         return test_end();
 }

@@ -8,15 +8,10 @@
  * looks at one holds its lock; pages of a range are locked in ascending order.
  * What goes on beside them (eviction, prefetch, others' pages) takes no locks.
  *
- *   --seconds N    in all (8)
- *   --faults MODE  inline or thread; both, one after the other, if not given
- *   --uid N        as this user; as root and as 65534, if not given (as oneself,
- *                  if that is not root)
- *   --seed N
- *   --here 1       in this process, for a debugger
+ * Arguments: torture.h.
  */
 #include "../test.h"
-#include "quire/process.h"
+#include "torture.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -37,13 +32,6 @@ struct record {
         uint8_t access;              /* of a committed page */
         bool committed, guard, written;
 };
-
-static struct {
-        const char *faults;
-        uint64_t seconds, seed;
-        long uid;
-        bool here;
-} asked = { .seconds = 8, .uid = -1 };
 
 static struct record records[PAGES];
 static struct quire_process *process;
@@ -184,14 +172,6 @@ static void access_page(uint64_t i, bool write)
 }
 
 /* ------------------------------------------------------------------ operations */
-
-static void expect(enum quire_status got, enum quire_status want, const char *what)
-{
-        if (got == want)
-                return;
-        fprintf(stderr, "%s answers: %s\n", what, quire_status_name(got));
-        abort();
-}
 
 static void lock_run(uint64_t first, uint64_t n)
 {
@@ -495,15 +475,12 @@ static bool open_process(const char *faults)
         const struct quire_process_options options = {
                 .memory = BUDGET * PAGE, .pagefile_size = 4ul * PAGES * PAGE,
                 .commit_limit = 2ul * PAGES * PAGE,
-                .faults = strcmp(faults, "thread") ? QUIRE_FAULTS_INLINE : QUIRE_FAULTS_THREAD,
         };
         struct quire_request q = { .bytes = PAGES / 2 * PAGE, .flags = QUIRE_WATCHED };
 
         take_signals();
-        if (quire_process_open(&options, &process) != QUIRE_OK) {
-                printf("    faults %s: not here: %s\n", faults, quire_process_problem());
+        if (!torture_open(faults, options, &process))
                 return false;
-        }
         space = quire_process_space(process);
         quire_space_on_denied(space, note_denied, NULL);
         expect(quire_region_reserve(space, &q, &base[0]), QUIRE_OK, "reserve");
@@ -543,68 +520,14 @@ static void run_phase(const char *faults, uint64_t milliseconds)
         quire_process_close(process);
 }
 
-/* In a process of its own, as this user.  True: all was right. */
-static bool phase_in_child(const char *faults, long uid, uint64_t milliseconds)
-{
-        int status = 0;
-        pid_t pid;
-
-        fflush(NULL);
-        pid = fork();
-        if (pid == 0) {
-                prctl(PR_SET_PDEATHSIG, SIGKILL);
-                atomic_store(&quire_test_state.bad, 0);
-                alarm((unsigned)(milliseconds / 1000 * 10 + 120));
-                if (uid >= 0 && (setgid((gid_t)uid) || setuid((uid_t)uid)))
-                        _exit(3);
-                prctl(PR_SET_DUMPABLE, 1);
-                run_phase(faults, milliseconds);
-                fflush(NULL);
-                _exit(atomic_load(&quire_test_state.bad) != 0);
-        }
-        if (pid < 0 || waitpid(pid, &status, 0) != pid)
-                return false;
-        if (status)
-                fprintf(stderr, "faults %s, uid %ld: status %#x (seed %lu)\n", faults, uid,
-                        (unsigned)status, (unsigned long)asked.seed);
-        return status == 0;
-}
-
 static void test_torture(void)
 {
-        const long both[] = { 0, 65534 }, self[] = { asked.uid };
-        bool vary = asked.uid < 0 && getuid() == 0;
-        const long *uids = vary ? both : self;
-        unsigned users = vary ? 2 : 1, modes = asked.faults ? 1 : 2;
-        static const char *const ways[] = { "inline", "thread" };
-
-        if (asked.here) {
-                run_phase(asked.faults ? asked.faults : "inline", asked.seconds * 1000);
-                return;
-        }
-        for (unsigned u = 0; u < users; u++)
-                for (unsigned m = 0; m < modes; m++)
-                        CHECK(phase_in_child(asked.faults ? asked.faults : ways[m], uids[u],
-                                             asked.seconds * 1000 / (users * modes)));
+        torture_phases(run_phase);
 }
 
 int main(int argc, char **argv)
 {
-        test_begin(1, argv);
-        for (int i = 1; i + 1 < argc; i += 2) {
-                if (!strcmp(argv[i], "--seconds"))
-                        asked.seconds = strtoull(argv[i + 1], NULL, 0);
-                else if (!strcmp(argv[i], "--faults"))
-                        asked.faults = argv[i + 1];
-                else if (!strcmp(argv[i], "--uid"))
-                        asked.uid = strtol(argv[i + 1], NULL, 0);
-                else if (!strcmp(argv[i], "--here"))
-                        asked.here = true;
-                else if (!strcmp(argv[i], "--seed"))
-                        asked.seed = strtoull(argv[i + 1], NULL, 0);
-        }
-        if (!asked.seed)
-                asked.seed = test_seed();
+        torture_begin(argc, argv, 8);
         RUN(test_torture);
         return test_end();
 }

@@ -170,6 +170,8 @@ static void test_copies_are_charged(void)
         c = map(space, g, 0, 16, RW, QUIRE_COPY);
         CHECK_EQ(counters().committed, 32);
         CHECK(try_map(space, g, 0, 9, RW, QUIRE_COPY, &none) == QUIRE_LIMIT);
+        CHECK(try_map(space, g, 0, 9, R, QUIRE_COPY, &none) == QUIRE_LIMIT);  /* whatever access */
+        CHECK(try_map(space, g, 0, 9, 0, QUIRE_COPY, &none) == QUIRE_LIMIT);
         CHECK(quire_object_clone(g, &out) == QUIRE_LIMIT);
         CHECK_EQ(counters().committed, 32);
         CHECK_EQ(info(g).regions, 1);

@@ -80,6 +80,29 @@ static void test_D4_a_pager_supplies_and_takes(void)
         try_pager(&book_pager, QUIRE_EPOCHS);
 }
 
+/* What is to go home when it leaves memory needs a way there. */
+static void test_D4_a_pager_that_evicts_must_write(void)
+{
+        struct quire_pager p = home_pager;
+        struct quire_object_request q = { .bytes = BOOK_PAGES * PAGE, .kind = QUIRE_CALLBACK,
+                                          .pager = &p };
+        struct quire_grant *g = NULL;
+
+        begin();
+        p.write = NULL;
+        CHECK(quire_object_open(sys, &q, &g) == QUIRE_INVALID);
+        CHECK(!g);
+        p.fill = NULL;
+        p.evicts = false;
+        CHECK(quire_object_open(sys, &q, &g) == QUIRE_INVALID);
+        CHECK(!g);
+        p.fill = home_pager.fill;
+        p.closed = NULL;
+        REQUIRE(quire_object_open(sys, &q, &g) == QUIRE_OK);       /* nor evicts, nor writes */
+        quire_grant_close(g);
+        finish();
+}
+
 static void test_D4_a_file_larger_than_memory(void)
 {
         struct drive_options o = options;
@@ -716,6 +739,7 @@ static void test_B61_a_home_that_fails_loses_nothing(void)
 static void on_one_space(void)
 {
         RUN(test_D4_a_pager_supplies_and_takes);
+        RUN(test_D4_a_pager_that_evicts_must_write);
         RUN(test_D4_a_file_larger_than_memory);
         RUN(test_D4_what_can_go_makes_room);
         RUN(test_D4_supplied_before_the_answer);

@@ -225,34 +225,60 @@ static void test_names_are_private(void)
         CHECK(names_gone());
 }
 
+/* A user that no other copy of this test has, whose first directory for names somebody else
+ * has made: that is the claim, too.  *path: of that directory. */
+static uid_t squat(char path[48])
+{
+        uid_t user = 20000 + (uid_t)getpid() % 40000;
+        char better[48];             /* a directory that comes before those in /dev/shm */
+
+        for (unsigned tries = 0; tries < 100; tries++, user++) {
+                (void)snprintf(path, 48, "/dev/shm/quire-%u", (unsigned)user);
+                (void)snprintf(better, sizeof(better), "/run/user/%u", (unsigned)user);
+                if (access(better, F_OK) && !mkdir(path, 0700)) {
+                        CHECK(!chown(path, 65534, 65534));
+                        return user;
+                }
+        }
+        return 0;
+}
+
 /* Without a directory of the user's own, in a place where anybody makes what he likes. */
 static void test_names_cannot_be_squatted(void)
 {
-        char path[32], another[64];
-        bool mine = false;
+        char path[48], second[64], third[64], victim[64];
+        struct peer p, q;
+        uid_t user;
 
-        new_object(0);
-        (void)snprintf(path, sizeof(path), "/dev/shm/quire-%u", (unsigned)geteuid());
-        (void)snprintf(another, sizeof(another), "/run/user/%u", (unsigned)geteuid());
-        if (!access(path, F_OK) || !access(another, F_OK) || geteuid()) {
-                drop(NULL, 0);
-                SKIP("needs root, and no directory for names in /dev/shm");
-        }
+        if (geteuid())
+                SKIP("needs root, to be two other users");
+        user = squat(path);
+        REQUIRE(user);
+        (void)snprintf(second, sizeof(second), "%s.1", path);
+        (void)snprintf(third, sizeof(third), "%s.2", path);
+        (void)snprintf(victim, sizeof(victim), "/tmp/quire-victim-%u", (unsigned)user);
+        CHECK(!mkdir(victim, 0700) && !chown(victim, user, user) && !symlink(victim, second));
         (void)unsetenv("XDG_RUNTIME_DIR");
-        mine = !mkdir(path, 0700) && !chown(path, 65534, 65534);
-        (void)snprintf(another, sizeof(another), "%s.1", path);
-        CHECK(mine && !symlink("/tmp", another));
-        CHECK_EQ(tell_name(NULL, OP_PUBLISH, 0, RW, "squatted").status, QUIRE_OK);
-        CHECK_EQ(tell_name(NULL, OP_OPEN, 1, RW, "squatted").status, QUIRE_OK);
-        (void)unlink(another);
-        CHECK_EQ(tell_name(NULL, OP_OPEN, 2, RW, "squatted").status, QUIRE_OK);
-        (void)rmdir(path);
-        CHECK_EQ(tell_name(NULL, OP_OPEN, 3, RW, "squatted").status, QUIRE_OK);
-        for (unsigned i = 0; i < 4; i++)
-                drop(NULL, i);
-        (void)snprintf(another, sizeof(another), "%s.2", path);
-        CHECK(BECOMES(access(another, F_OK)));
+        peer_start_as(&p, user, true);                   /* can open what is another's */
+        peer_start_as(&q, user, false);
         (void)setenv("XDG_RUNTIME_DIR", runtime, 1);
+        new_object(0);
+        CHECK_EQ(hand_over(NULL, 0, RW, &p, 0).status, QUIRE_OK);
+        CHECK_EQ(tell_name(&p, OP_PUBLISH, 0, RW, "squatted").status, QUIRE_OK);
+        CHECK(!access(third, F_OK));
+        CHECK_EQ(tell_name(&q, OP_OPEN, 1, RW, "squatted").status, QUIRE_OK);
+        CHECK(!unlink(second) && !rmdir(victim));        /* empty as it was */
+        CHECK_EQ(tell_name(&q, OP_OPEN, 2, RW, "squatted").status, QUIRE_OK);
+        CHECK(!rmdir(path));
+        CHECK_EQ(tell_name(&p, OP_OPEN, 3, RW, "squatted").status, QUIRE_OK);
+        CHECK_EQ(tell_name(&q, OP_OPEN, 3, RW, "squatted").status, QUIRE_OK);
+        CHECK_EQ(tell(&q, OP_MAP, 3, RW, 0).status, QUIRE_OK);
+        CHECK(holds_byte(&q, 3, 1, 17));
+        CHECK_EQ(tell_name(NULL, OP_OPEN, 1, RW, "squatted").status, QUIRE_NOT_PRESENT);
+        peer_stop(&p);
+        peer_stop(&q);
+        drop(NULL, 0);
+        CHECK(BECOMES(access(third, F_OK)));
 }
 
 /* No name, number or guess reaches memory that was not passed. */

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -14,6 +15,7 @@
 
 struct holding holding[SLOTS];
 struct quire_process *process;
+enum quire_faults here_faults;
 struct answer (*here_more)(const struct order *);
 
 /* ------------------------------------------------------------ this process */
@@ -30,8 +32,8 @@ static void on_fault(int sig)
 
 void here_open(void)
 {
-        static const struct quire_process_options o = { .memory = (uint64_t)4 << 20,
-                                                        .tier_percent = 255 };
+        const struct quire_process_options o = { .memory = (uint64_t)4 << 20,
+                                                 .tier_percent = 255, .faults = here_faults };
         struct sigaction a = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
 
         (void)sigaction(SIGSEGV, &a, NULL);
@@ -233,39 +235,59 @@ bool settles(unsigned descriptors)
 
 /* --------------------------------------------------------------- the machine */
 
-unsigned seek_memory(ino_t inode)
+unsigned seek_memory_in(pid_t pid, ino_t inode)
 {
         char path[512], target[64], line[512];
-        DIR *processes = opendir("/proc");
         unsigned found = 0;
-        struct dirent *e, *f;
+        struct dirent *f;
         struct stat st;
 
-        while (processes && (e = readdir(processes))) {
-                if (e->d_name[0] < '1' || e->d_name[0] > '9')
-                        continue;
-                (void)snprintf(path, sizeof(path), "/proc/%.20s/fd", e->d_name);
-                DIR *d = opendir(path);
-                while (d && (f = readdir(d))) {
-                        (void)snprintf(path, sizeof(path), "/proc/%.20s/fd/%.20s", e->d_name,
-                                       f->d_name);
-                        ssize_t n = readlink(path, target, sizeof(target) - 1);
-                        if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !stat(path, &st))
-                                found += st.st_ino == inode;
-                }
-                if (d)
-                        (void)closedir(d);
-                (void)snprintf(path, sizeof(path), "/proc/%.20s/maps", e->d_name);
-                FILE *maps = fopen(path, "re");
-                (void)snprintf(target, sizeof(target), " %llu ", (unsigned long long)inode);
-                while (maps && fgets(line, sizeof(line), maps))
-                        found += strstr(line, "/memfd:quire") && strstr(line, target);
-                if (maps)
-                        (void)fclose(maps);
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+        DIR *d = opendir(path);
+        while (d && (f = readdir(d))) {
+                (void)snprintf(path, sizeof(path), "/proc/%d/fd/%.20s", (int)pid, f->d_name);
+                ssize_t n = readlink(path, target, sizeof(target) - 1);
+                if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !stat(path, &st))
+                        found += st.st_ino == inode;
         }
+        if (d)
+                (void)closedir(d);
+        (void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+        FILE *maps = fopen(path, "re");
+        (void)snprintf(target, sizeof(target), " %llu ", (unsigned long long)inode);
+        while (maps && fgets(line, sizeof(line), maps))
+                found += strstr(line, "/memfd:quire") && strstr(line, target);
+        if (maps)
+                (void)fclose(maps);
+        return found;
+}
+
+unsigned seek_memory(ino_t inode)
+{
+        DIR *processes = opendir("/proc");
+        unsigned found = 0;
+        struct dirent *e;
+
+        while (processes && (e = readdir(processes)))
+                if (e->d_name[0] >= '1' && e->d_name[0] <= '9')
+                        found += seek_memory_in((pid_t)atoi(e->d_name), inode);
         if (processes)
                 (void)closedir(processes);
         return found;
+}
+
+bool own_memory(struct stat *st)
+{
+        char path[64], target[64];
+
+        for (int fd = 0; fd < 1000; fd++) {
+                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                ssize_t n = readlink(path, target, sizeof(target) - 1);
+                if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !fstat(fd, st) &&
+                    st->st_size == PAGES * PG)
+                        return true;
+        }
+        return false;
 }
 
 /* Everything; regions go by themselves. */
@@ -332,13 +354,16 @@ static struct answer duplicate(int *control, int *fd)
 
 int peer_main(void)
 {
+        const char *user = getenv("PEER_USER");
         int control = 3, fd;
         struct order o;
         struct answer a;
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)signal(SIGCHLD, SIG_IGN);
-        if (getenv("PEER_USER") && (setgid(65534) || setuid(65534)))
+        if (getenv("PEER_MIGHTY"))
+                (void)prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP);
+        if (user && (setgid((gid_t)atoi(user)) || setuid((uid_t)atoi(user))))
                 return 2;
         here_open();
         while (take_order(control, &o, &fd)) {
@@ -372,6 +397,19 @@ void peer_start(struct peer *p)
                 _exit(9);
         }
         (void)close(end[1]);
+}
+
+void peer_start_as(struct peer *p, uid_t user, bool mighty)
+{
+        char number[16];
+
+        (void)snprintf(number, sizeof(number), "%u", (unsigned)user);
+        (void)setenv("PEER_USER", number, 1);
+        if (mighty)
+                (void)setenv("PEER_MIGHTY", "1", 1);
+        peer_start(p);
+        (void)unsetenv("PEER_USER");
+        (void)unsetenv("PEER_MIGHTY");
 }
 
 struct answer peer_do(struct peer *p, const struct order *o, int fd)

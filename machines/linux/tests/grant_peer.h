@@ -29,7 +29,8 @@ enum op {
         OP_WITHDRAW,      /* name */
         OP_FORK,          /* a child that is told what to do over fd; the value is its pid */
         OP_COUNT,         /* the value is how many descriptors are open */
-        OP_STORE, OP_VERIFY, OP_AUDIT,   /* slot, number: as here_more() says */
+        OP_STORE, OP_VERIFY, OP_AUDIT,   /* slot, number: as here_more() says, and so: */
+        OP_MAKE, OP_FILE, OP_COPY, OP_PLACE, OP_LOOK, OP_TOUCH, OP_OWN, OP_RACE, OP_SUM,
         OP_QUIT,
 };
 struct order {
@@ -56,6 +57,8 @@ struct holding {
 extern struct holding holding[SLOTS];
 extern struct quire_process *process;
 
+extern enum quire_faults here_faults;        /* how here_open() has them resolved */
+
 /* What a program's peers do beside this; or null. */
 extern struct answer (*here_more)(const struct order *);
 
@@ -64,6 +67,8 @@ void here_close(void);
 struct answer here_do(const struct order *, int fd);
 
 void peer_start(struct peer *);
+/* Another user's; with root's powers all the same, if `mighty'.  => we are root */
+void peer_start_as(struct peer *, uid_t, bool mighty);
 void peer_fork(struct peer *, struct peer *child);
 struct answer peer_do(struct peer *, const struct order *, int fd);
 void peer_kill(struct peer *, int sig);
@@ -97,8 +102,12 @@ bool settles(unsigned descriptors);      /* count_shared() comes down to it */
         })
 bool wait_more(uint64_t *begun);         /* a moment; false: that was long enough */
 
-/* How often a memory file of this number is open or mapped, anywhere on the machine. */
+/* How often a memory file of this number is open or mapped, in a process or anywhere on
+ * the machine. */
+unsigned seek_memory_in(pid_t, ino_t);
 unsigned seek_memory(ino_t);
+struct stat;
+bool own_memory(struct stat *);          /* the one object of PAGES pages that this process has */
 
 /* A new object of PAGES pages in a slot of this process, mapped, page i beginning
  * with 16 + i; and what is in a slot goes. */

@@ -157,9 +157,9 @@ static void test_A4_other_users(void)
         for (unsigned rights = 1; rights < 8; rights++) {
                 for (unsigned i = 0; i < 3; i++) {
                         if (i == 1)
-                                (void)setenv("PEER_USER", "1", 1);
-                        peer_start(&p[i]);
-                        (void)unsetenv("PEER_USER");
+                                peer_start_as(&p[i], 65534, false);
+                        else
+                                peer_start(&p[i]);
                 }
                 new_object(0);
                 CHECK_EQ(hand_over(NULL, 0, 7, &p[0], 0).status, QUIRE_OK);
@@ -453,19 +453,11 @@ static void test_longest_chain(void)
 /* -------------------------------------------------------------------- death */
 
 /* The number of the one memory file that this process has open. */
-static ino_t own_memory(void)
+static ino_t number_of_memory(void)
 {
-        char path[64], target[64];
         struct stat st;
 
-        for (int fd = 0; fd < 1000; fd++) {
-                (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-                ssize_t n = readlink(path, target, sizeof(target) - 1);
-                if (n > 0 && !strncmp(target, "/memfd:quire", 12) && !fstat(fd, &st) &&
-                    st.st_size == PAGES * PG)
-                        return st.st_ino;
-        }
-        return 0;
+        return own_memory(&st) ? st.st_ino : 0;
 }
 
 static void test_killed_peers_leave_nothing(void)
@@ -479,7 +471,7 @@ static void test_killed_peers_leave_nothing(void)
                 for (unsigned i = 0; i < 3; i++)
                         peer_start(&p[i]);
                 new_object(0);
-                ino_t memory = own_memory();
+                ino_t memory = number_of_memory();
                 CHECK(memory);
                 CHECK_EQ(hand_over(NULL, 0, RW, &p[0], 0).status, QUIRE_OK);
                 CHECK_EQ(hand_over(&p[0], 0, RW, &p[1], 0).status, QUIRE_OK);
@@ -510,7 +502,7 @@ static void test_killed_sender(void)
         CHECK_EQ(hand_over(&p[0], 0, RW, &p[1], 0).status, QUIRE_OK);
         CHECK_EQ(tell(&p[1], OP_MAP, 0, RW, 0).status, QUIRE_OK);
         peer_kill(&p[0], SIGKILL);
-        ino_t memory = own_memory();
+        ino_t memory = number_of_memory();
         drop(NULL, 0);
         (void)usleep(500000);
         CHECK(holds_byte(&p[1], 0, 3, 19));

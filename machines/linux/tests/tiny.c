@@ -2,15 +2,14 @@
  * tiny.c - see tiny.h.  Its lock is the host's.
  */
 #include "tiny.h"
+#include "elsewhere.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define M (&quire_linux_machine_ops)
 #define H (&quire_linux_host_ops)
 #define BATCH 16u
-#define AWAY ((uint64_t)256 << 30)            /* (the arenas have two TiB) */
 
 enum where { NOWHERE, SHOWN, STORED };
 
@@ -220,15 +219,10 @@ void tiny_release(struct tiny *t, enum quire_verdict verdict)
 
 uint64_t tiny_elsewhere(uint64_t pages)
 {
-        size_t bytes = pages * TINY_PAGE;
-        char *high = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *at = NULL;
+        uint64_t va = find_elsewhere(pages);
 
-        must(high != MAP_FAILED && !munmap(high, bytes), "no address space");
-        for (uint64_t away = AWAY; away <= 16 * AWAY && at != high - away; away += AWAY) {
-                at = mmap(high - away, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-                must(at != MAP_FAILED && !munmap(at, bytes), "no address space");
-        }
-        return (uint64_t)(uintptr_t)at;
+        must(va, "no address space");
+        return va;
 }
 
 static bool claim(struct tiny *t)

@@ -34,8 +34,7 @@ void tiny_hold_back(struct tiny *, uint64_t page);
 void tiny_release(struct tiny *, enum quire_verdict);
 bool tiny_held_back(const struct tiny *);
 
-/* So many pages of addresses where nothing is just now, and nothing comes unasked:
- * far below the place where the kernel puts what others map meanwhile. */
+/* As find_elsewhere() says; there is always some. */
 uint64_t tiny_elsewhere(uint64_t pages);
 
 /* Evict everything. */

@@ -5,6 +5,7 @@
  * quire_fault() is here a table of what is shown: it enters a page that is not,
  * and grants again what is.
  */
+#include "elsewhere.h"
 #include "inline.h"
 #include "test.h"
 #include "internal.h"
@@ -92,20 +93,12 @@ static void close_rig(struct rig *r)
         quire_linux_close(r->l);
 }
 
-/* So many pages where nothing is, and nothing comes unasked: below the arenas, far from
- * where the kernel puts what others (an allocator, a sanitizer) map meanwhile. */
 static uint64_t elsewhere(uint64_t pages)
 {
-        static uint64_t away = (uint64_t)4 << 40;
-        char *high = mmap(NULL, pages * PG, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *at;
+        uint64_t va = find_elsewhere(pages);
 
-        REQUIRE(high != MAP_FAILED && !munmap(high, pages * PG));
-        do {
-                away += (uint64_t)1 << 30;
-                at = mmap(high - away, pages * PG, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-                REQUIRE(at != MAP_FAILED && !munmap(at, pages * PG));
-        } while (at != high - away && away < (uint64_t)8 << 40);
-        return (uint64_t)(uintptr_t)at;
+        REQUIRE(va);
+        return va;
 }
 
 static volatile uint64_t *word_at(uint64_t va, uint64_t page)
