@@ -454,7 +454,8 @@ static const void *still_contents(struct quire_page *p, enum holders holders)
         return sys->mops->frame_window(sys->machine, p->frame);
 }
 
-/* Copy a page that is owed to a buffer.  BUSY: no buffer just now. */
+/* Copy a page that is owed to a buffer.  BUSY: no buffer just now; LIMIT: it is held, and can
+ * only be read where it is shown. */
 static enum quire_status write_page(struct quire_object *o, uint64_t index, enum holders holders)
 {
         struct quire_system *sys = o->system;
@@ -468,7 +469,7 @@ static enum quire_status write_page(struct quire_object *o, uint64_t index, enum
         must(sys, p->where == QUIRE_AT_FRAME && p->object == o);
         contents = still_contents(p, holders);
         if (!contents)
-                return QUIRE_IO_ERROR;
+                return QUIRE_LIMIT;
         must(sys, p->writes || !(p->shown & QUIRE_W));
         if (!(p->flags & QUIRE_PAGE_IS_DIRTY))
                 quire_store_free(sys, p);            /* a slot's copy: the frame is enough */
@@ -513,7 +514,8 @@ static bool wait_for_buffer(struct quire_system *sys)
         return true;
 }
 
-/* Write what is owed in the range, and wait for it.  => the caller holds the object */
+/* Write what is owed in the range, and wait for it.  BUSY: all but what is held.
+ * => the caller holds the object */
 static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end,
                                enum holders holders)
 {
@@ -528,7 +530,9 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
 
                 if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                if (did != QUIRE_OK)
+                if (did == QUIRE_LIMIT && st == QUIRE_OK)
+                        st = QUIRE_BUSY;
+                else if (did != QUIRE_OK)
                         st = QUIRE_IO_ERROR;
                 at++;
         }

@@ -327,6 +327,23 @@ void run_compare_objects(struct run *r, bool contents)
         }
 }
 
+/* Is the page held, and can only be read where it is shown? */
+static bool is_out_of_reach(const struct run *r, const struct model_object *o, uint64_t index)
+{
+        bool shares = r->shape.driver->simulated && !r->shape.options.no_share;
+
+        return o->flags & QUIRE_SOLE && !shares && o->page[index].holds && o->page[index].owed;
+}
+
+static bool is_any_out_of_reach(const struct run *r, const struct model_object *o, uint64_t first,
+                                uint64_t pages)
+{
+        for (uint64_t i = first; i < first + pages && i < o->pages; i++)
+                if (is_out_of_reach(r, o, i))
+                        return true;
+        return false;
+}
+
 void act_flush(struct run *r)
 {
         const struct run_grant *g = pick_grant(r);
@@ -350,10 +367,12 @@ void act_flush(struct run *r)
                 want = QUIRE_DENIED;
         else if (st == QUIRE_IO_ERROR && r->book[o->book - 1].dead)
                 want = QUIRE_IO_ERROR;
+        else if (is_any_out_of_reach(r, o, first, pages))
+                want = QUIRE_BUSY;
         if (run_excused(r, st))
                 return;
         run_must_be(r, st, want);
-        if (st == QUIRE_OK) {
+        if (st == QUIRE_OK || st == QUIRE_BUSY) {
                 struct quire_range runs[RUNS];
                 uint64_t n = RUNS;
                 bool is[BOOK_PAGES];
@@ -362,7 +381,7 @@ void act_flush(struct run *r)
                                                   &n), QUIRE_OK);
                 spread(r, runs, n, first, pages, is);
                 for (uint64_t i = first; i < first + pages; i++) {
-                        o->page[i].owed &= o->page[i].writes;
+                        o->page[i].owed &= o->page[i].writes || is_out_of_reach(r, o, i);
                         if (is[i] != o->page[i].owed)
                                 run_fails(r, "page %lu is %sowed after a flush", (unsigned long)i,
                                           is[i] ? "" : "not ");
