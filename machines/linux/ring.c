@@ -42,7 +42,8 @@ struct ring {
         struct io_uring uring;
         bool open;                       /* [submit] */
         bool tried;                      /* [submit] */
-        bool quiet;                      /* [submit] `context', not `uring' */
+        bool quiet;                      /* [submit, reap] `context', not `uring'; either lock
+                                          * will do to read it */
         aio_context_t context;           /* [submit] */
         struct io_event arrived[ENTRIES];      /* [reap] by a sleep, not looked at yet */
         unsigned arrivals;               /* [reap] */
@@ -63,8 +64,11 @@ static bool open_ring(struct quire_linux *l, struct ring *r)
                 return r->open;
         r->tried = true;
         if (l->hooks.caller_handles_signals || !l->inlined) {
-                r->quiet = r->open = l->can & CAN_URING &&
-                                     !sys_call3(SYS_io_setup, ENTRIES, sys_address(&r->context), 0);
+                r->open = l->can & CAN_URING &&
+                          !sys_call3(SYS_io_setup, ENTRIES, sys_address(&r->context), 0);
+                quire_lock_take(&r->reap);           /* others may poll already */
+                r->quiet = r->open;
+                quire_lock_drop(&r->reap);
                 return r->open;
         }
         if (!(l->can & CAN_URING) || io_uring_queue_init_params(ENTRIES, &r->uring, &params))
