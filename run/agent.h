@@ -136,6 +136,7 @@ struct quire_thread {
         bool helper;                 /* [I] a thread of Quire's own: block.c */
         bool exec_pending;           /* [o] an execve was let through */
         bool clear_handlers;         /* [o] threads.c: what the child does first */
+        uint8_t faulting;            /* [o] faults.c: handlers of faults, one inside the other */
         uint32_t index;              /* [I] of the block */
         int tid;                     /* [I] */
         /* signals.c */

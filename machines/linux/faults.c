@@ -116,6 +116,17 @@ bool quire_linux_owns(const struct quire_linux *l, uint64_t va)
         return LOAD(&l->space.owner) && quire_arena_paged(l, va);
 }
 
+const char *quire_linux_place(const struct quire_linux *l, uint64_t va)
+{
+        if (quire_arena_paged(l, va))
+                return "managed memory";
+        if (quire_arena_plain(l, va))
+                return "delegated memory";
+        if (va - l->pool.base < l->pool.bytes)
+                return "the pool of frames";
+        return va - l->lodging.first < l->lodging.bytes ? "records" : "not of the machine";
+}
+
 static bool is_ours(const struct quire_linux *l, int sig, const siginfo_t *info, uint64_t va)
 {
         /* Not what somebody sent, nor broken memory, nor a protection key. */
