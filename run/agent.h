@@ -123,7 +123,7 @@ enum { QUIRE_ALLOW = 0, QUIRE_BLOCK = 1 };
 
 #define QUIRE_HOLDS  1100            /* IOV_MAX, and what goes with it */
 #define QUIRE_BOUNCE 16384
-#define QUIRE_LASTING 6
+#define QUIRE_LASTING 8
 
 /* The three signals that the kernel never blocks for us; see signals.c. */
 enum quire_kept { QUIRE_KEPT_BUS, QUIRE_KEPT_SEGV, QUIRE_KEPT_SYS, QUIRE_KEPT };

@@ -46,6 +46,11 @@ void quire_fault_end(void)
         fault_page = 0;
 }
 
+const void *quire_linux_words(void)
+{
+        return &fault_page;
+}
+
 bool quire_fault_is_at(uint64_t va)
 {
         return fault_page == (va >> PAGE_SHIFT) + 1;
