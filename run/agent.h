@@ -123,7 +123,7 @@ enum { QUIRE_ALLOW = 0, QUIRE_BLOCK = 1 };
 
 #define QUIRE_HOLDS  1100            /* IOV_MAX, and what goes with it */
 #define QUIRE_BOUNCE 16384
-#define QUIRE_LASTING 6
+#define QUIRE_LASTING 8
 
 /* The three signals that the kernel never blocks for us; see signals.c. */
 enum quire_kept { QUIRE_KEPT_BUS, QUIRE_KEPT_SEGV, QUIRE_KEPT_SYS, QUIRE_KEPT };
@@ -136,6 +136,7 @@ struct quire_thread {
         bool helper;                 /* [I] a thread of Quire's own: block.c */
         bool exec_pending;           /* [o] an execve was let through */
         bool clear_handlers;         /* [o] threads.c: what the child does first */
+        uint8_t faulting;            /* [o] faults.c: handlers of faults, one inside the other */
         uint32_t index;              /* [I] of the block */
         int tid;                     /* [I] */
         /* signals.c */

@@ -27,6 +27,7 @@
 #define COPY_MOST 4096u            /* a larger argument is held */
 #define STRINGS_MOST (8u << 20)
 #define PATIENCE 2000              /* times to wait for others to hold less */
+#define TLS_AROUND 512u            /* more than a library's thread-local words take: ours, libc's */
 
 bool quire_buffers_managed(uint64_t va, uint64_t bytes)
 {
@@ -172,21 +173,49 @@ uint64_t quire_buffers_hold(struct quire_thread *t, uint64_t va, uint64_t bytes,
         return held - (va - first) < bytes ? held - (va - first) : bytes;
 }
 
-void quire_buffers_hold_on(struct quire_thread *t, uint64_t va, uint64_t bytes)
+bool quire_buffers_hold_on(struct quire_thread *t, uint64_t va, uint64_t bytes)
 {
-        uint64_t first = page_down(va), span = page_up(va + bytes) - first, held;
-        enum quire_status why;
+        uint64_t first = page_down(va), span = page_up(va + bytes) - first, held = 0;
+        struct quire_span *room = NULL;
+        enum quire_status why = QUIRE_BUSY;
 
         if (!quire_buffers_managed(va, bytes))
-                return;
+                return true;
         for (unsigned i = 0; i < QUIRE_LASTING; i++) {
-                if (t->lasting[i].bytes)
-                        continue;
-                held = try_hold(first, span, QUIRE_W, &why);
-                if (held)
-                        t->lasting[i] = (struct quire_span){ first, held };
-                return;
+                if (first >= t->lasting[i].va &&
+                    first + span <= t->lasting[i].va + t->lasting[i].bytes)
+                        return true;
+                if (!t->lasting[i].bytes)
+                        room = &t->lasting[i];
         }
+        for (unsigned i = 0; room && held < span && why == QUIRE_BUSY && i <= PATIENCE; i++) {
+                held += try_hold(first + held, span - held, QUIRE_W, &why);
+                room->va = first;
+                room->bytes = held;
+                if (why != QUIRE_BUSY)
+                        break;
+                quire_buffers_relieve(t);
+                (void)raw3(SYS_sched_yield, 0, 0, 0);
+        }
+        return held == span;
+}
+
+/* As far below that thread pointer as this is below ours. */
+static bool hold_like(struct quire_thread *t, uint64_t pointer, const void *ours)
+{
+        uint64_t here;
+
+        __asm__("mov %%fs:0, %0" : "=r"(here));
+        return quire_buffers_hold_on(t, pointer - (here - raw_address(ours)) - TLS_AROUND,
+                                     2 * TLS_AROUND);
+}
+
+bool quire_buffers_hold_tls(struct quire_thread *t, uint64_t pointer)
+{
+        bool held = quire_buffers_hold_on(t, pointer, TLS_AROUND);
+
+        held = hold_like(t, pointer, &errno) && held;
+        return hold_like(t, pointer, quire_linux_words()) && held;
 }
 
 void quire_buffers_end(struct quire_thread *t)

@@ -33,8 +33,11 @@ void quire_buffers_strings(struct quire_thread *, struct quire_call *, unsigned 
  * `busy', says so there and holds what it can; without, waits for others. */
 uint64_t quire_buffers_hold(struct quire_thread *, uint64_t va, uint64_t bytes, unsigned access,
                             bool *busy);
-/* Hold it until the thread ends. */
-void quire_buffers_hold_on(struct quire_thread *, uint64_t va, uint64_t bytes);
+/* Hold it until the thread ends.  False: not all of it can be held. */
+bool quire_buffers_hold_on(struct quire_thread *, uint64_t va, uint64_t bytes);
+/* The same for what handlers of ours touch of a thread's TLS, given its pointer: the
+ * program may have put it into managed memory, and a fault there could not be resolved. */
+bool quire_buffers_hold_tls(struct quire_thread *, uint64_t pointer);
 /* Room for `bytes' in the thread's bounce area, or null. */
 void *quire_buffers_room(struct quire_thread *, uint64_t bytes);
 /* Drop everything that the thread's last call held. */

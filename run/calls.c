@@ -239,7 +239,7 @@ enum quire_outcome quire_calls_pselect(struct quire_thread *t, struct quire_call
 /* set_tid_address(word), set_robust_list(head, size), rseq(area, size, ...) */
 enum quire_outcome quire_calls_lasting(struct quire_thread *t, struct quire_call *c)
 {
-        quire_buffers_hold_on(t, c->args[0], c->nr == SYS_set_tid_address ? 4 : 64);
+        (void)quire_buffers_hold_on(t, c->args[0], c->nr == SYS_set_tid_address ? 4 : 64);
         return QUIRE_CALL_PASS;
 }
 
@@ -247,7 +247,7 @@ enum quire_outcome quire_calls_lasting(struct quire_thread *t, struct quire_call
 enum quire_outcome quire_calls_arch_prctl(struct quire_thread *t, struct quire_call *c)
 {
         if (c->args[0] == ARCH_SET_FS)
-                quire_buffers_hold_on(t, page_down(c->args[1]) - 2 * PAGE, 4 * PAGE);
+                (void)quire_buffers_hold_tls(t, c->args[1]);
         else if (c->args[0] == ARCH_GET_FS || c->args[0] == ARCH_GET_GS)
                 quire_buffers_out(t, c, 1, 8);
         return QUIRE_CALL_PASS;

@@ -7,9 +7,11 @@
  *     not ours                        the same signal to the program
  *     Quire can not give the page     one line, and the end: never wrong data
  *
- * These two signals stay open while other handlers of ours run, so that those
- * may touch memory of the program.  A fault inside the agent anywhere else than
- * in quire_entry_copy is an error of the agent.
+ * These two signals stay open while handlers of ours run, these two included (a
+ * program's signal stack may be absent), so that those may touch memory of the
+ * program.  A fault inside the agent anywhere else than in quire_entry_copy is an error
+ * of the agent: one line says where it was.  (Other handlers than these come through if
+ * what they touched is managed: the program may have put thread-local memory there.)
  *
  * Signal context: these are handlers.  Lock: none.
  */
@@ -20,6 +22,8 @@
 #include <errno.h>
 
 #define ERROR_WRITE 2u           /* a bit of the page fault's error code */
+
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));     /* the linker's */
 
 static uint64_t reg(const ucontext_t *uc, int which)
 {
@@ -58,6 +62,47 @@ static void end_if_lost(enum quire_reason why)
                                  "look at the disk it lies on (--pagefile chooses another)");
 }
 
+static char *add_text(char *to, const char *text)
+{
+        while (*text)
+                *to++ = *text++;
+        return to;
+}
+
+static char *add_hex(char *to, uint64_t value)
+{
+        unsigned shift = 60;
+
+        while (shift && !(value >> shift & 15))
+                shift -= 4;
+        to = add_text(to, "0x");
+        for (;; shift -= 4) {
+                *to++ = "0123456789abcdef"[value >> shift & 15];
+                if (!shift)
+                        return to;
+        }
+}
+
+/* Nobody can go on after that; where it was is all there is to find out why. */
+static _Noreturn void fail_inside(const ucontext_t *uc, int sig, const siginfo_t *info)
+{
+        uint64_t va = raw_address(info->si_addr), rip = reg(uc, REG_RIP);
+        char line[200], *to = line;
+
+        to = add_text(to, sig == SIGBUS ? "SIGBUS" : "SIGSEGV");
+        to = add_text(to, reg(uc, REG_ERR) & ERROR_WRITE ? " writing " : " reading ");
+        to = add_hex(to, va);
+        to = add_text(to, " (");
+        to = add_text(to, quire_linux_place(quire_agent.machine, va));
+        to = add_text(to, ") at ");
+        to = add_hex(to, rip);
+        to = add_text(to, ", agent at ");
+        to = add_hex(to, raw_address(__ehdr_start));
+        to = add_text(to, "; please report it with the program's name");
+        *to = 0;
+        quire_agent_fail("internal error: a fault inside the agent", line);
+}
+
 /* A fault that an instruction caused and the machine did not resolve. */
 static void pass_on(struct quire_thread *t, ucontext_t *uc, const siginfo_t *info,
                     const struct quire_signal_out *denied)
@@ -78,8 +123,7 @@ static void pass_on(struct quire_thread *t, ucontext_t *uc, const siginfo_t *inf
                 return;
         }
         if (quire_block_owns(reg(uc, REG_RSP)))
-                quire_agent_fail("internal error: a fault inside the agent",
-                                 "please report it with the program's name");
+                fail_inside(uc, info->si_signo, info);
         quire_deliver_fault(t, uc, raised.si_signo, &raised);
 }
 
@@ -108,9 +152,12 @@ void quire_faults_signal(int sig, siginfo_t *info, void *context)
         struct quire_thread *t = quire_thread_here();
         ucontext_t *uc = context;
         uint8_t selector = t->selector;
-        int before = errno;
 
+        if (info->si_code > 0 && t->faulting && !is_copying(uc))
+                fail_inside(uc, sig, info);
+        t->faulting++;
         t->selector = QUIRE_ALLOW;
+        int before = errno;
         if (info->si_code > 0) {
                 resolve(t, uc, sig, info);
         } else {
@@ -120,4 +167,5 @@ void quire_faults_signal(int sig, siginfo_t *info, void *context)
         }
         errno = before;
         t->selector = selector;
+        t->faulting--;
 }

@@ -50,7 +50,7 @@ enum quire_outcome quire_fork(struct quire_thread *t, struct quire_call *c, stru
                 b->wide_args[QUIRE_CLONE3_STACK_SIZE] = 0;
         }
         if (b->flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
-                quire_buffers_hold_on(t, b->child_tid, 4);
+                (void)quire_buffers_hold_on(t, b->child_tid, 4);
         if (b->flags & CLONE_PARENT_SETTID)
                 (void)quire_buffers_hold(t, b->parent_tid, 4, QUIRE_W, NULL);
         quire_memory_lock();

@@ -64,11 +64,20 @@ static uint64_t our_handler(int sig)
         return (uint64_t)(uintptr_t)quire_deliver_signal;
 }
 
+/* The handler of faults writes the program's frames, which may lie in memory that is not
+ * there: it must not block its own signal. */
+static uint64_t our_flags(int sig)
+{
+        bool faults = sig == SIGBUS || sig == SIGSEGV;
+
+        return SA_SIGINFO | SA_ONSTACK | RESTORER | (faults ? (uint64_t)SA_NODEFER : 0);
+}
+
 static long install(int sig, uint64_t flags, struct raw_action *old)
 {
         struct raw_action ours = {
                 .handler = our_handler(sig),
-                .flags = (flags & PASSED_FLAGS) | SA_SIGINFO | SA_ONSTACK | RESTORER,
+                .flags = (flags & PASSED_FLAGS) | our_flags(sig),
                 .restorer = quire_block_restorer(),
                 .mask = ~(raw_signal_bit(SIGBUS) | raw_signal_bit(SIGSEGV)),
         };

@@ -88,16 +88,16 @@ static uint64_t build_frame(struct quire_thread *child, const ucontext_t *uc, ui
 
 /* ---------------------------------------------------------------- the maker */
 
-/* What the kernel writes to while the thread lives must stay resident. */
-static void hold_for_child(struct quire_thread *t, struct quire_thread *child,
+/* What the kernel writes to while the thread lives must stay resident, and what our
+ * handlers need.  False: there is no room for that. */
+static bool hold_for_child(struct quire_thread *t, struct quire_thread *child,
                            const struct quire_birth *b)
 {
         if (b->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) && !b->wide)
                 (void)quire_buffers_hold(t, b->parent_tid, 4, QUIRE_W, NULL);
         if (b->flags & (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
-                quire_buffers_hold_on(child, b->child_tid, 4);
-        if (b->flags & CLONE_SETTLS)
-                quire_buffers_hold_on(child, page_down(b->tls) - 2 * PAGE, 4 * PAGE);
+                (void)quire_buffers_hold_on(child, b->child_tid, 4);
+        return !(b->flags & CLONE_SETTLS) || quire_buffers_hold_tls(child, b->tls);
 }
 
 static struct quire_thread *new_record(struct quire_thread *t, const struct quire_birth *b)
@@ -114,6 +114,12 @@ static struct quire_thread *new_record(struct quire_thread *t, const struct quir
         return child;
 }
 
+static void give_up(struct quire_thread *child)
+{
+        quire_buffers_end(child);
+        quire_block_give(child);
+}
+
 static enum quire_outcome start_thread(struct quire_thread *t, struct quire_call *c,
                                        struct quire_birth *b)
 {
@@ -123,17 +129,18 @@ static enum quire_outcome start_thread(struct quire_thread *t, struct quire_call
 
         if (!child)
                 return quire_answer(c, -EAGAIN);
-        hold_for_child(t, child, b);
+        if (!hold_for_child(t, child, b)) {
+                give_up(child);
+                return quire_answer(c, -EAGAIN);
+        }
         quire_birth_stack(b, child, build_frame(child, c->uc, b->stack));
         if (counted)
                 quire_report_threads(__atomic_add_fetch(&threads, 1, __ATOMIC_ACQ_REL));
         tid = quire_entry_clone(b->nr, b->arg[0], b->arg[1], b->arg[2], b->arg[3], b->arg[4]);
         if (raw_failed(tid) && counted)
                 __atomic_sub_fetch(&threads, 1, __ATOMIC_ACQ_REL);
-        if (raw_failed(tid) || b->flags & CLONE_VFORK) {
-                quire_buffers_end(child);
-                quire_block_give(child);
-        }
+        if (raw_failed(tid) || b->flags & CLONE_VFORK)
+                give_up(child);
         return quire_answer(c, tid);
 }
 

@@ -201,6 +201,27 @@ long quire_uffd_copy(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t
         return 0;
 }
 
+/*
+ * Linux 6.18 may move pages and not say so.  Where a page has to be tried again (another
+ * processor has just used it, or the kernel is moving it elsewhere), the EAGAIN of that
+ * stays with what is moved after it: it is not counted, met again at its destination, and
+ * answered with EEXIST.  Nobody else moves anything there, so pages that are at
+ * their destination and at their source no more have been moved.  How many, from the
+ * first on?
+ */
+static uint64_t moved_unsaid(const struct quire_linux *l, const struct uffdio_move *m)
+{
+        uint64_t pages = m->len >> PAGE_SHIFT, n = 0;
+        unsigned char there[QUIRE_RUN_MAX], here[QUIRE_RUN_MAX];
+
+        if (!quire_maps_there(l, m->dst, pages, there) || !quire_maps_there(l, m->src, pages, here))
+                return 0;
+        while (n < pages && there[n] && !here[n])
+                n++;
+        return n;
+}
+
+/* => pages <= QUIRE_RUN_MAX, none of them shown at the destination */
 long quire_uffd_move(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t pages,
                      uint64_t *done)
 {
@@ -217,11 +238,13 @@ long quire_uffd_move(struct quire_linux *l, uint64_t to, uint64_t from, uint64_t
                         .mode = UFFDIO_MOVE_MODE_DONTWAKE,
                 };
                 long failed = sys_ioctl(l->uffd, UFFDIO_MOVE, &m);
-                if (m.move > 0) {
-                        *done += (uint64_t)m.move >> PAGE_SHIFT;
+                uint64_t moved = m.move > 0 ? (uint64_t)m.move >> PAGE_SHIFT : 0;
+                if (failed == -EEXIST || failed == -ENOENT)
+                        moved = moved_unsaid(l, &m);
+                *done += moved;
+                if (moved)
                         stuck = 0;
-                }
-                if (!failed || crosses_mappings(failed, &piece))
+                if (!failed || moved || crosses_mappings(failed, &piece))
                         continue;
                 /* A page the kernel itself is busy with answers EAGAIN for a
                  * moment, one that is pinned or shared EBUSY for good. */

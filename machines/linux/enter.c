@@ -250,14 +250,14 @@ static long bar_writers(struct quire_linux *l, uint64_t va, uint64_t pages)
 
 /* Is every page of the range shown?  Copying from a hole would fault into
  * ourselves.  (Not of a view: there it would be the file's page that counts.) */
-static bool all_present(uint64_t va, uint64_t pages)
+static bool all_present(const struct quire_linux *l, uint64_t va, uint64_t pages)
 {
-        unsigned char in[QUIRE_RUN_MAX];
+        unsigned char there[QUIRE_RUN_MAX];
 
-        if (sys_call3(SYS_mincore, (long)va, (long)(pages << PAGE_SHIFT), sys_address(in)))
+        if (!quire_maps_there(l, va, pages, there))
                 return false;
         for (uint64_t i = 0; i < pages; i++)
-                if (!(in[i] & 1))
+                if (!there[i])
                         return false;
         return true;
 }
@@ -281,7 +281,7 @@ static long hide_by_copy(struct quire_linux *l, uint64_t va, uint64_t pages, uin
         uint64_t done;
         long failed;
 
-        if (!in_view && !all_present(va, pages))
+        if (!in_view && !all_present(l, va, pages))
                 return -ENOENT;
         failed = bar_writers(l, va, pages);
         if (failed)

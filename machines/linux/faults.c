@@ -46,6 +46,11 @@ void quire_fault_end(void)
         fault_page = 0;
 }
 
+const void *quire_linux_words(void)
+{
+        return &fault_page;
+}
+
 bool quire_fault_is_at(uint64_t va)
 {
         return fault_page == (va >> PAGE_SHIFT) + 1;
@@ -114,6 +119,17 @@ void quire_linux_resume(struct quire_machine *m, uint64_t ticket, enum quire_ver
 bool quire_linux_owns(const struct quire_linux *l, uint64_t va)
 {
         return LOAD(&l->space.owner) && quire_arena_paged(l, va);
+}
+
+const char *quire_linux_place(const struct quire_linux *l, uint64_t va)
+{
+        if (quire_arena_paged(l, va))
+                return "managed memory";
+        if (quire_arena_plain(l, va))
+                return "delegated memory";
+        if (va - l->pool.base < l->pool.bytes)
+                return "the pool of frames";
+        return va - l->lodging.first < l->lodging.bytes ? "records" : "not of the machine";
 }
 
 static bool is_ours(const struct quire_linux *l, int sig, const siginfo_t *info, uint64_t va)

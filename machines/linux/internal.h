@@ -14,7 +14,7 @@
  *   faults.c         a fault's way to the core and back, inline
  *   thread.c bar.c   the same by handler threads, and how they deny
  *   signal.c         our signal handlers, and whose place they took
- *   lodging.c lock.c maps.c     records, the lock, obstacles
+ *   lodging.c lock.c maps.c     records, the lock, obstacles and page maps
  *   host.c pagefile.c ring.c    the host: time, words, compression, transfers
  *   probe.c fork.c
  *   message.c sealed.c lease.c grant.c name.c     other processes: sharing.h
@@ -358,6 +358,12 @@ bool quire_signals_install(struct quire_linux *);
 void quire_signals_remove(void);
 
 /* --- maps.c */
+#define MAP_PRESENT ((uint64_t)1 << 63)       /* bits of an entry of the page map */
+#define MAP_SWAPPED ((uint64_t)1 << 62)
+#define MAP_OF_FILE ((uint64_t)1 << 61)
+bool quire_maps_pages(const struct quire_linux *, uint64_t va, uint64_t pages, uint64_t *entry);
+bool quire_maps_there(const struct quire_linux *, uint64_t va, uint64_t pages,
+                      unsigned char *there);
 void quire_maps_obstacle(struct quire_linux *, uint64_t, uint64_t, struct quire_range *);
 bool quire_maps_probe(void);
 

@@ -53,6 +53,12 @@ enum quire_signal_result quire_linux_signal(struct quire_linux *, int sig, sigin
 
 /* Does any managed (paged) range hold this address?  Lock-free, any context. */
 bool quire_linux_owns(const struct quire_linux *, uint64_t va);
+/* What lies there, in a word or two, for people.  Lock-free, any context. */
+const char *quire_linux_place(const struct quire_linux *, uint64_t va);
+
+/* One of the thread-local words of this machine, all of which lie near it: a thread
+ * whose faults are resolved inline needs them resident. */
+const void *quire_linux_words(void);
 
 /* The calling thread runs with every signal blocked from here to leave, so the
  * host's lock need not block them again.  Nests.  (A signal handler's body.) */

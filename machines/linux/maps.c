@@ -1,5 +1,6 @@
 /*
- * maps.c - what lies in the way of a range.
+ * maps.c - what the kernel says of a range: what lies in its way, and which of its
+ * pages are there.
  *
  * The kernel refuses a fixed mapping where something is already, without saying
  * what.  Newer ones answer the question by address (PROCMAP_QUERY); for others
@@ -95,4 +96,31 @@ bool quire_maps_probe(void)
         if (fd >= 0)
                 (void)sys_close(fd);
         return answers;
+}
+
+/* => pages <= QUIRE_RUN_MAX.  False: it can not be read. */
+bool quire_maps_pages(const struct quire_linux *l, uint64_t va, uint64_t pages, uint64_t *entry)
+{
+        long bytes = (long)(pages * sizeof(*entry));
+
+        return l->pagemap >= 0 &&
+               sys_call6(SYS_pread64, l->pagemap, sys_address(entry), bytes,
+                         (long)((va >> PAGE_SHIFT) * sizeof(*entry)), 0, 0) == bytes;
+}
+
+/* Which pages of a range that is no view hold anything: as the page map has it, or where
+ * that can not be read mincore, which denies what the kernel has put into its own swap.
+ * => pages <= QUIRE_RUN_MAX.  False: nobody says. */
+bool quire_maps_there(const struct quire_linux *l, uint64_t va, uint64_t pages,
+                      unsigned char *there)
+{
+        uint64_t entry[QUIRE_RUN_MAX];
+        bool map = quire_maps_pages(l, va, pages, entry);
+
+        if (!map && sys_call3(SYS_mincore, (long)va, (long)(pages << PAGE_SHIFT),
+                              sys_address(there)))
+                return false;
+        for (uint64_t i = 0; i < pages; i++)
+                there[i] = map ? (entry[i] & (MAP_PRESENT | MAP_SWAPPED)) != 0 : there[i] & 1;
+        return true;
 }

@@ -50,9 +50,6 @@
 
 #define NUMBER_SHIFT 40
 #define PAGE_BITS (((quire_frame)1 << NUMBER_SHIFT) - 1)
-#define MAP_PRESENT ((uint64_t)1 << 63)       /* bits of an entry of the page map */
-#define MAP_SWAPPED ((uint64_t)1 << 62)
-#define MAP_OF_FILE ((uint64_t)1 << 61)
 
 struct quire_store {
         struct quire_linux *l;
@@ -476,22 +473,12 @@ void quire_view_hide(struct quire_linux *l, uint64_t va, uint64_t pages)
 
 /* ------------------------------------------------------------- the page map */
 
-/* => pages <= QUIRE_RUN_MAX.  False: it can not be read. */
-static bool read_map(const struct quire_linux *l, uint64_t va, uint64_t pages, uint64_t *entry)
-{
-        long bytes = (long)(pages * sizeof(*entry));
-
-        return l->pagemap >= 0 &&
-               sys_call6(SYS_pread64, l->pagemap, sys_address(entry), bytes,
-                         (long)((va >> PAGE_SHIFT) * sizeof(*entry)), 0, 0) == bytes;
-}
-
 bool quire_view_shown(struct quire_linux *l, uint64_t va, uint64_t pages,
                       const quire_frame *frames)
 {
         uint64_t entry[QUIRE_RUN_MAX];
 
-        if (!read_map(l, va, pages, entry))
+        if (!quire_maps_pages(l, va, pages, entry))
                 return true;
         for (uint64_t i = 0; i < pages; i++) {
                 bool lost = l->views_lost && frames[i] & STORE_FRAME;
@@ -514,7 +501,7 @@ static void protect_part(struct quire_linux *l, const struct chunk *view, uint64
 {
         uint64_t entry[QUIRE_RUN_MAX], n;
 
-        if (!read_map(l, va, pages, entry)) {
+        if (!quire_maps_pages(l, va, pages, entry)) {
                 (void)quire_uffd_protect(l, va, pages, !writable);
                 return;
         }
@@ -542,7 +529,7 @@ void quire_view_repair(struct quire_linux *l, const struct chunk *view, uint64_t
 {
         uint64_t entry, done;
 
-        if (read_map(l, va, 1, &entry) && !(entry & MAP_PRESENT))
+        if (quire_maps_pages(l, va, 1, &entry) && !(entry & MAP_PRESENT))
                 (void)quire_uffd_continue(l, va & ~(PAGE - 1), 1, is_protected(l, view, writable),
                                           &done);
 }

@@ -152,6 +152,45 @@ static int run_overflow(void)
         return 0;
 }
 
+/* ------------------------------------------- a signal stack that is not there */
+
+static char *stack_area;
+static volatile int sent;
+
+static void note_sent(int sig)
+{
+        char here;
+
+        sent = sig + 100 * (&here >= stack_area && &here < stack_area + 16 * PAGE);
+}
+
+/* The handler's frame goes to pages that were paged out, or never touched. */
+static int run_cold_stack(void)
+{
+        struct sigaction act = { .sa_handler = note_sent, .sa_flags = SA_ONSTACK };
+        stack_t s = { .ss_sp = stack_area = subject_map(16 * PAGE), .ss_size = 16 * PAGE };
+
+        area = subject_map(4 * PAGE);
+        mprotect(area + PAGE, PAGE, PROT_READ);
+        mprotect(area + 2 * PAGE, PAGE, PROT_NONE);
+        sigaltstack(&s, NULL);
+        install(SIGSEGV, note, SA_ONSTACK);
+        provoke("no access, new stack", area + 2 * PAGE + 7, true);
+        for (int i = 0; i < 2; i++) {
+                subject_cold(stack_area, 16 * PAGE);
+                provoke("no access", area + 2 * PAGE + 7, i);
+                subject_cold(stack_area, 16 * PAGE);
+                provoke("read only", area + PAGE, true);
+                subject_cold(stack_area, 16 * PAGE);
+                provoke("null", NULL, i);
+        }
+        sigaction(SIGBUS, &act, NULL);
+        subject_cold(stack_area, 16 * PAGE);
+        raise(SIGBUS);
+        subject_say("sent %d", sent);
+        return 0;
+}
+
 /* -------------------------------------------------------------------- dying */
 
 static void in_child(const char *what, void (*f)(void))
@@ -227,6 +266,16 @@ static void die_twice(void)
         die_segv();
 }
 
+/* The handler's frame can not be written at all. */
+static void die_stackless(void)
+{
+        stack_t s = { .ss_sp = area + PAGE, .ss_size = 2 * PAGE };
+
+        sigaltstack(&s, NULL);
+        install(SIGSEGV, note, SA_ONSTACK);
+        die_segv();
+}
+
 static void die_trap(void)
 {
         __builtin_trap();
@@ -245,6 +294,7 @@ static int run_deaths(void)
         in_child("ignored", die_ignored);
         in_child("blocked", die_blocked);
         in_child("twice", die_twice);
+        in_child("stackless", die_stackless);
         in_child("trap", die_trap);
         return 0;
 }
@@ -265,7 +315,8 @@ static int run_status(void)
 
 const struct subject_case subject_faults[] = {
         { "fault-barrier", run_barrier },   { "fault-reports", run_reports },
-        { "fault-overflow", run_overflow }, { "fault-deaths", run_deaths },
-        { "fault-own-death", run_own_death }, { "fault-status", run_status },
+        { "fault-overflow", run_overflow }, { "fault-cold-stack", run_cold_stack },
+        { "fault-deaths", run_deaths },     { "fault-own-death", run_own_death },
+        { "fault-status", run_status },
         { NULL, NULL },
 };

@@ -248,6 +248,38 @@ static int run_heap_stack(void)
         return 0;
 }
 
+/* Thread-local storage of the libraries lies below what the program has of it. */
+static __thread char wide[64 << 10];
+
+static void *on_wide(void *stack)
+{
+        char *cold = subject_map(4096);
+
+        wide[5] = 1;
+        *cold = 1;
+        subject_cold(stack, 256 << 10);
+        subject_cold(cold, 4096);
+        return *cold == wide[5] ? stack : NULL;
+}
+
+static int run_wide_tls(void)
+{
+        size_t size = 256 << 10;
+
+        for (int i = 0; i < 10; i++) {
+                pthread_attr_t attr;
+                pthread_t t;
+                void *r, *stack = subject_map(size);
+
+                pthread_attr_init(&attr);
+                pthread_attr_setstack(&attr, stack, size);
+                if (pthread_create(&t, &attr, on_wide, stack) || pthread_join(t, &r) || r != stack)
+                        bad++;
+        }
+        subject_say("bad %d", bad);
+        return 0;
+}
+
 static ucontext_t back, there;
 static volatile int ticks;
 
@@ -389,6 +421,7 @@ const struct subject_case subject_threads[] = {
         { "thread-work", run_work },             { "thread-many", run_many },
         { "thread-meeting", run_meeting },       { "thread-cancel", run_cancel },
         { "thread-heap-stack", run_heap_stack }, { "thread-coroutine", run_coroutine },
+        { "thread-wide-tls", run_wide_tls },
         { "thread-main-exits", run_main_exits }, { "thread-exits", run_thread_exits },
         { "thread-signal", run_thread_signal },  { "thread-fork", run_fork_among },
         { "thread-users", run_users },
