@@ -522,6 +522,7 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
         struct quire_system *sys = o->system;
         uint64_t failures = o->failures, at = first;
         enum quire_status st = QUIRE_OK;
+        bool held = false;
 
         must_hold(sys);
         must(sys, o->pager && o->pager->write && o->refs > 0);
@@ -530,8 +531,8 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
 
                 if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                if (did == QUIRE_LIMIT && st == QUIRE_OK)
-                        st = QUIRE_BUSY;
+                if (did == QUIRE_LIMIT)
+                        held = true;
                 else if (did != QUIRE_OK)
                         st = QUIRE_IO_ERROR;
                 at++;
@@ -541,7 +542,9 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
                 if (!quire_store_settle(sys, true))
                         quire_wait_settled(sys);
         }
-        return o->failures != failures ? QUIRE_IO_ERROR : st;
+        if (o->failures != failures || st != QUIRE_OK)
+                return QUIRE_IO_ERROR;
+        return held ? QUIRE_BUSY : QUIRE_OK;
 }
 
 /* What was written is to last (drops and retakes the lock).  => the caller has a grant */

@@ -332,7 +332,7 @@ static bool is_out_of_reach(const struct run *r, const struct model_object *o, u
 {
         bool shares = r->shape.driver->simulated && !r->shape.options.no_share;
 
-        return o->flags & QUIRE_SOLE && !shares && o->page[index].holds && o->page[index].owed;
+        return o->flags & QUIRE_SOLE && !shares && o->page[index].holds;
 }
 
 static bool is_any_out_of_reach(const struct run *r, const struct model_object *o, uint64_t first,
@@ -342,6 +342,32 @@ static bool is_any_out_of_reach(const struct run *r, const struct model_object *
                 if (is_out_of_reach(r, o, i))
                         return true;
         return false;
+}
+
+/* After a flush of the range: nothing is owed but what is held. */
+static void compare_flushed(struct run *r, const struct run_grant *g, uint64_t first,
+                            uint64_t pages)
+{
+        const struct model_object *o = g->model->object;
+        struct quire_range runs[RUNS];
+        uint64_t n = RUNS;
+        bool is[BOOK_PAGES];
+
+        run_must_be(r, quire_object_dirty(g->real, first * r->page, pages * r->page, runs, &n),
+                    QUIRE_OK);
+        spread(r, runs, n, first, pages, is);
+        for (uint64_t i = first; i < first + pages; i++) {
+                bool reach = !is_out_of_reach(r, o, i);
+
+                if (reach)
+                        o->page[i].owed &= o->page[i].writes;
+                else if (r->shape.options.no_write_protect)
+                        o->page[i].owed = is[i];     /* who reads may have written */
+                if (is[i] != o->page[i].owed)
+                        run_fails(r, "page %lu is %sowed after a flush", (unsigned long)i,
+                                  is[i] ? "" : "not ");
+        }
+        run_compare_objects(r, true);
 }
 
 void act_flush(struct run *r)
@@ -367,27 +393,13 @@ void act_flush(struct run *r)
                 want = QUIRE_DENIED;
         else if (st == QUIRE_IO_ERROR && r->book[o->book - 1].dead)
                 want = QUIRE_IO_ERROR;
-        else if (is_any_out_of_reach(r, o, first, pages))
+        else if (st == QUIRE_BUSY && is_any_out_of_reach(r, o, first, pages))
                 want = QUIRE_BUSY;
-        if (run_excused(r, st))
+        if (want != QUIRE_BUSY && run_excused(r, st))
                 return;
         run_must_be(r, st, want);
-        if (st == QUIRE_OK || st == QUIRE_BUSY) {
-                struct quire_range runs[RUNS];
-                uint64_t n = RUNS;
-                bool is[BOOK_PAGES];
-
-                run_must_be(r, quire_object_dirty(g->real, first * r->page, pages * r->page, runs,
-                                                  &n), QUIRE_OK);
-                spread(r, runs, n, first, pages, is);
-                for (uint64_t i = first; i < first + pages; i++) {
-                        o->page[i].owed &= o->page[i].writes || is_out_of_reach(r, o, i);
-                        if (is[i] != o->page[i].owed)
-                                run_fails(r, "page %lu is %sowed after a flush", (unsigned long)i,
-                                          is[i] ? "" : "not ");
-                }
-                run_compare_objects(r, true);
-        }
+        if (st == QUIRE_OK || st == QUIRE_BUSY)
+                compare_flushed(r, g, first, pages);
 }
 
 /* ---------------------------------------------------------------------- pagers */
