@@ -242,9 +242,9 @@ static enum quire_status enter_names(struct place *at, bool make, int *out)
                 if (fd < 0) {
                         st = open_status();
                         close_names(at, -1);
-                        return quire_share_refuse(st, st == QUIRE_NOT_PRESENT && !make
-                                                      ? nobody
-                                                      : "no directory for names that is ours alone");
+                        bool absent = st == QUIRE_NOT_PRESENT && !make;
+                        return quire_share_refuse(st, absent ? nobody :
+                                                  "no directory for names that is ours alone");
                 }
                 bool locked = lock_directory(fd, deadline);
                 if (locked && !fstat(fd, &info) && info.st_nlink) {

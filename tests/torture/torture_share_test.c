@@ -269,8 +269,8 @@ static void close_all(const char *faults)
         quire_system_counters(quire_process_system(process), &c);
         CHECK(c.resident_peak <= BUDGET);
         CHECK_EQ(c.committed + c.resident + c.file_pages + c.locked + c.broken + c.io_errors, 0);
-        printf("    uid %d, faults %s: %lu uses, %lu snapshots, %lu revoked, %lu flushes, %lu fills, %lu "
-               "writes home,\n    %lu runs in epochs; %lu evicted, %lu copied\n",
+        printf("    uid %d, faults %s: %lu uses, %lu snapshots, %lu revoked, %lu flushes, "
+               "%lu fills,\n    %lu writes home, %lu runs in epochs; %lu evicted, %lu copied\n",
                (int)getuid(), faults,
                (unsigned long)uses, (unsigned long)snapshots, (unsigned long)revoked,
                (unsigned long)flushes, (unsigned long)fills, (unsigned long)writes,

@@ -324,7 +324,8 @@ static void test_B59_seen_by_nobody_who_did_not_map_it(void)
         va = tell(&p, OP_PLACE, 0, RW, 0).value;
         CHECK_EQ(tell(&p, OP_LOOK, 0, 0, va).value, 1);
         CHECK_EQ(tell(&p, OP_TOUCH, 0, 0, va).value, 16);
-        CHECK_EQ(tell(&q, OP_COUNT, 0, 0, 0).status, QUIRE_OK);          /* q lives, and has nothing */
+        /* q lives, and has nothing */
+        CHECK_EQ(tell(&q, OP_COUNT, 0, 0, 0).status, QUIRE_OK);
         CHECK_EQ(seek_memory_in(q.pid, memory.st_ino), 0);
         CHECK_EQ(tell(&q, OP_LOOK, 0, 0, va).value, 0);
         CHECK_EQ(tell(&q, OP_LOOK, 0, 0, holding[0].va).value, 0);
@@ -412,7 +413,8 @@ static void test_B34_a_private_copy_by_the_first_write(void)
         }
         CHECK_EQ(quire_region_reserve(quire_process_space(process), &alone, &va), QUIRE_INVALID);
         CHECK_EQ(tell(&p[0], OP_UNMAP, 0, 0, 0).status, QUIRE_OK);
-        CHECK_EQ(tell(&p[0], OP_COPY, 0, RW, 0).status, QUIRE_OK);       /* a copy goes with its view */
+        /* a copy goes with its view */
+        CHECK_EQ(tell(&p[0], OP_COPY, 0, RW, 0).status, QUIRE_OK);
         CHECK(holds_byte(&p[0], 0, 1, 33));
         for (unsigned i = 0; i < 2; i++)
                 peer_stop(&p[i]);
