@@ -395,7 +395,7 @@ static void zero_kept(struct quire_region *r, struct quire_page *p)
                 quire_page_hide_for_good(sys, &p, 1);
         memset(sys->mops->frame_window(sys->machine, p->frame), 0, (size_t)1 << sys->shift);
         quire_store_free(sys, p);
-        if (shown & QUIRE_W || !quire_object_zeroes(p->object))
+        if (shown & QUIRE_W || p->writes || !quire_object_zeroes(p->object))
                 p->flags |= QUIRE_PAGE_IS_DIRTY;
         else
                 p->flags &= (uint8_t)~QUIRE_PAGE_IS_DIRTY;
