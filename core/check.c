@@ -39,15 +39,15 @@ static void count_page(struct quire_system *sys, const struct quire_page *p, str
 static void check_object(struct quire_system *sys, const struct quire_object *o,
                          struct census *c)
 {
-        uint64_t records = c->records, resident = c->resident, children = 0, handles = 0, owed = 0,
-                 has = 0;
+        uint64_t records = c->records, resident = c->resident, children = 0, handles = 0,
+                 promised = 0, has = 0;
         struct quire_page *p;
 
         for (p = quire_radix_next(&o->pages, 0); p; p = quire_radix_next(&o->pages, p->index + 1)) {
                 must(sys, p->object == o && p->index < o->count);              /* Y1 */
                 count_page(sys, p, c);
                 must(sys, o->regions || !quire_page_wanted(p));
-                owed += (p->flags & QUIRE_PAGE_IS_OWED) != 0;
+                promised += quire_page_promised(p);
                 has += quire_page_has(p);
         }
         must(sys, c->records - records == o->pages.pages);                     /* R2 */
@@ -61,7 +61,7 @@ static void check_object(struct quire_system *sys, const struct quire_object *o,
         must(sys, o->refs >= o->regions + o->grants + children);               /* Y6 */
         must(sys, o->refs > 0 && (!o->home || o->regions));
         if (o->pager)
-                must(sys, o->charged == (o->pager->evicts ? 0 : owed));        /* Y5 */
+                must(sys, o->charged == promised);                             /* Y5 */
         if (o->flags & QUIRE_ON_TOUCH)
                 must(sys, o->charged == has);                                  /* Y5 */
         c->charged += o->charged;

@@ -302,6 +302,9 @@ uint64_t quire_page_va(const struct quire_page *);     /* page number at its hom
 void quire_page_free(struct quire_page *);                      /* contents, record and all */
 void quire_page_empty(struct quire_page *);                     /* contents only */
 bool quire_page_wanted(const struct quire_page *);              /* held or locked */
+bool quire_page_want(const struct quire_page *);
+void quire_page_unwant(const struct quire_page *);
+bool quire_page_promised(const struct quire_page *);
 void quire_page_let_go(struct quire_page *);                    /* by all who want it */
 bool quire_page_has(const struct quire_page *);                 /* contents (or lost them) */
 void quire_page_settle(struct quire_page *, quire_frame, bool dirty, bool ahead);

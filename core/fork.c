@@ -66,6 +66,7 @@ static void forget_threads(struct quire_system *sys)
                 p->writes = false;
                 if (quire_page_wanted(p))
                         continue;
+                quire_page_unwant(p);
                 quire_queue_remove(sys, p);
                 sys->locked--;
                 sys->policy->touch(sys, p);

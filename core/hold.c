@@ -57,6 +57,7 @@ static void let_go(struct quire_system *sys, struct quire_page *p)
         if (quire_page_wanted(p) || p->queue != QUIRE_Q_HELD)
                 return;
         must(sys, p->where == QUIRE_AT_FRAME && sys->locked > 0);
+        quire_page_unwant(p);
         quire_queue_remove(sys, p);
         sys->locked--;
         sys->policy->touch(sys, p);
@@ -124,6 +125,10 @@ static uint64_t hold_pages(struct quire_space *s, uint64_t first, uint64_t count
                         continue;
                 if (p->holds == UINT16_MAX) {
                         *st = QUIRE_BUSY;
+                        break;
+                }
+                if (p->queue != QUIRE_Q_HELD && !quire_page_want(p)) {
+                        *st = QUIRE_NO_MEMORY;
                         break;
                 }
                 keep(s->system, p);

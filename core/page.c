@@ -104,6 +104,36 @@ bool quire_page_wanted(const struct quire_page *p)
         return p->holds || (p->flags & QUIRE_PAGE_IS_LOCKED);
 }
 
+/* Is a page of a pager's object charged to it: since it has no home but a pagefile until it
+ * is flushed, or since nothing but the frame will do for it? */
+bool quire_page_promised(const struct quire_page *p)
+{
+        const struct quire_pager *pager = p->object->pager;
+
+        return pager && ((p->flags & QUIRE_PAGE_IS_OWED && !pager->evicts) || quire_page_wanted(p));
+}
+
+/* It was, and perhaps needs not be any longer. */
+static void unpromise(const struct quire_page *p)
+{
+        if (p->object->pager && !quire_page_promised(p))
+                quire_object_refund(p->object, 1);
+}
+
+/* It is about to be wanted.  False: nobody can promise that. */
+bool quire_page_want(const struct quire_page *p)
+{
+        must(p->object->system, p->where == QUIRE_AT_FRAME);
+        return !p->object->pager || quire_page_promised(p) || quire_object_charge(p->object, 1);
+}
+
+/* It was wanted, and is not any longer. */
+void quire_page_unwant(const struct quire_page *p)
+{
+        must(p->object->system, !quire_page_wanted(p));
+        unpromise(p);
+}
+
 /* Locks and holds are gone, as its address is. */
 void quire_page_let_go(struct quire_page *p)
 {
@@ -115,6 +145,7 @@ void quire_page_let_go(struct quire_page *p)
         p->holds = 0;
         p->writes = false;
         p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
+        quire_page_unwant(p);
         sys->locked--;
         quire_queue_remove(sys, p);
         sys->policy->insert(sys, p);
@@ -153,7 +184,7 @@ bool quire_page_make_dirty(struct quire_page *p)
         if (p->flags & QUIRE_PAGE_IS_DIRTY)
                 return true;
         if (o->pager && !(p->flags & QUIRE_PAGE_IS_OWED)) {
-                if (!o->pager->evicts && !quire_object_charge(o, 1))
+                if (!o->pager->evicts && !quire_page_promised(p) && !quire_object_charge(o, 1))
                         return false;
                 p->flags |= QUIRE_PAGE_IS_OWED;
         }
@@ -170,7 +201,7 @@ void quire_page_unowe(struct quire_page *p)
                 return;
         p->flags &= (uint8_t)~QUIRE_PAGE_IS_OWED;
         if (!p->object->pager->evicts)
-                quire_object_refund(p->object, 1);
+                unpromise(p);
 }
 
 /* Its object, if it is charged by the touch, has the contents no longer. */
@@ -201,9 +232,11 @@ void quire_page_empty(struct quire_page *p)
         if (quire_page_wanted(p)) {
                 must(sys, sys->locked > 0);
                 sys->locked--;
+                p->holds = 0;
+                p->writes = false;
+                p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
+                quire_page_unwant(p);
         }
-        p->holds = 0;
-        p->writes = false;
         p->frame = QUIRE_NO_FRAME;
         p->where = QUIRE_AT_NONE;
         p->flags &= QUIRE_PAGE_IS_WRITTEN;

@@ -461,7 +461,9 @@ QUIRE_CHECKED enum quire_status quire_space_clone(struct quire_space *,
 /* Make committed pages resident and keep them so.  No count: one unlock undoes
  * any number of locks.  Pages of a QUIRE_COPY region become its own, as if
  * they were written: what is written to the object later is not seen there.  LIMIT:
- * more than half of the frames would be locked; DENIED: a page without access; pages
+ * more than half of the frames would be locked; DENIED: a page without access;
+ * NO_MEMORY: also where pages of a CALLBACK object, which are charged to it while they
+ * are locked or held, would be over the commit limit.  Pages
  * may have become resident, and the region's own, all the same.  UNSUPPORTED: pages of
  * a PLAIN region or a HOSTED object, which are never paged. */
 QUIRE_CHECKED enum quire_status quire_region_lock(struct quire_space *, uint64_t va,

@@ -81,18 +81,13 @@ static bool charged_whole(const struct model_object *o)
         return o->kind == QUIRE_ANONYMOUS && !(o->flags & QUIRE_ON_TOUCH);
 }
 
-static bool charged_maybe(const struct model_object *o)
-{
-        return !charged_whole(o) && !o->evicts;
-}
-
 static void count_charge(struct model_system *s, const struct model_object *o, bool comes)
 {
         uint64_t pages = comes ? o->pages : -o->pages;
 
         if (charged_whole(o))
                 s->committed += pages;
-        else if (charged_maybe(o))
+        else
                 s->maybe += pages;
 }
 
@@ -133,10 +128,8 @@ static void object_gone(struct model_system *s, struct model_object *o)
         struct model_family *f = o->family;
 
         count_charge(s, o, false);
-        if (charged_whole(o) || charged_maybe(o)) {
-                f->maybe += o->pages;
-                s->maybe += o->pages;
-        }
+        f->maybe += o->pages;
+        s->maybe += o->pages;
         if (!--f->alive)
                 free_family(s, f);
 }

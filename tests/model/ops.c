@@ -286,6 +286,25 @@ static void learn_guards(struct run *r, const struct run_target *t)
                 run_learn_guards(r, t->space, t->va, t->bytes);
 }
 
+/* Is a page of the range a pager's, who may deny it? */
+static bool is_booked(struct run *r, const struct run_target *t)
+{
+        uint64_t index;
+
+        for (uint64_t i = 0; i < t->bytes; i += r->page)
+                if (run_book_at(r, t->space, t->va + i, &index))
+                        return true;
+        return false;
+}
+
+/* What is kept of a pager's pages is charged: it may be too much. */
+static bool is_too_much(struct run *r, const struct run_target *t)
+{
+        uint64_t pages = t->bytes >> r->shift, limit = quire_charge_limit(r->system);
+
+        return is_booked(r, t) && r->system->counters.committed + pages > limit;
+}
+
 static void act_lock(struct run *r)
 {
         struct run_target t = run_pick(r, 8);
@@ -297,6 +316,8 @@ static void act_lock(struct run *r)
                 learn_guards(r, &t);
         if (st != QUIRE_OK)
                 run_learn_pages(r, t.space, t.va, t.bytes);
+        if (st == QUIRE_NO_MEMORY && is_too_much(r, &t))
+                return;
         run_same(r, st, model_change(t.model, MODEL_LOCK, t.va, t.bytes, 0));
         learn_guards(r, &t);
 }
@@ -308,17 +329,6 @@ static void act_unlock(struct run *r)
         says_range(r, "unlock", &t);
         run_same(r, quire_region_unlock(t.in, t.va, t.bytes),
                  model_change(t.model, MODEL_UNLOCK, t.va, t.bytes, 0));
-}
-
-/* May the page where a hold stops be the pager's to deny? */
-static bool is_booked(struct run *r, const struct run_target *t)
-{
-        uint64_t index;
-
-        for (uint64_t i = 0; i < t->bytes; i += r->page)
-                if (run_book_at(r, t->space, t->va + i, &index))
-                        return true;
-        return false;
 }
 
 static void act_hold(struct run *r)

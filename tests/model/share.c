@@ -274,7 +274,7 @@ static void compare_dirty(struct run *r, struct quire_grant *g, struct model_obj
         struct run_book *b = &r->book[o->book - 1];
         struct quire_range runs[RUNS];
         struct quire_object_info info;
-        uint64_t n = RUNS, sum = 0;
+        uint64_t n = RUNS, sum = 0, charged = 0;
         bool is[BOOK_PAGES];
 
         run_must_be(r, quire_object_dirty(g, 0, o->pages * r->page, runs, &n), QUIRE_OK);
@@ -284,6 +284,7 @@ static void compare_dirty(struct run *r, struct quire_grant *g, struct model_obj
                 struct model_page *p = &o->page[i];
 
                 sum += is[i];
+                charged += (is[i] && !o->evicts) || p->locked || p->holds;
                 if (is[i] && !p->owed && !r->shape.options.no_write_protect)
                         run_fails(r, "page %lu is owed to its pager, and was not written",
                                   (unsigned long)i);
@@ -293,9 +294,9 @@ static void compare_dirty(struct run *r, struct quire_grant *g, struct model_obj
                 if (contents && !is[i] && !b->broken[i] && !run_is_home(b, i))
                         run_fails(r, "page %lu is not owed, and not home", (unsigned long)i);
         }
-        if (info.charged != (o->evicts ? 0 : sum))
-                run_fails(r, "%lu pages are owed, %lu charged", (unsigned long)sum,
-                          (unsigned long)info.charged);
+        if (info.charged != charged)
+                run_fails(r, "%lu pages are owed, %lu charged, not %lu", (unsigned long)sum,
+                          (unsigned long)info.charged, (unsigned long)charged);
 }
 
 void run_compare_objects(struct run *r, bool contents)
@@ -344,29 +345,32 @@ static bool is_any_out_of_reach(const struct run *r, const struct model_object *
         return false;
 }
 
-/* After a flush of the range: nothing is owed but what is held. */
+/* After a flush of the range: nothing is owed but what is held, and that is said. */
 static void compare_flushed(struct run *r, const struct run_grant *g, uint64_t first,
-                            uint64_t pages)
+                            uint64_t pages, enum quire_status st)
 {
         const struct model_object *o = g->model->object;
+        bool is[BOOK_PAGES], left = false, unsaid = false;
         struct quire_range runs[RUNS];
         uint64_t n = RUNS;
-        bool is[BOOK_PAGES];
 
         run_must_be(r, quire_object_dirty(g->real, first * r->page, pages * r->page, runs, &n),
                     QUIRE_OK);
         spread(r, runs, n, first, pages, is);
         for (uint64_t i = first; i < first + pages; i++) {
-                bool reach = !is_out_of_reach(r, o, i);
-
-                if (reach)
-                        o->page[i].owed &= o->page[i].writes;
-                else if (r->shape.options.no_write_protect)
-                        o->page[i].owed = is[i];     /* who reads may have written */
+                if (is_out_of_reach(r, o, i)) {
+                        left |= is[i];
+                        unsaid |= is[i] && st == QUIRE_OK && !o->page[i].writes;
+                        o->page[i].owed = is[i];
+                }
+                o->page[i].owed &= o->page[i].writes || is_out_of_reach(r, o, i);
                 if (is[i] != o->page[i].owed)
                         run_fails(r, "page %lu is %sowed after a flush", (unsigned long)i,
                                   is[i] ? "" : "not ");
         }
+        if (unsaid || (st == QUIRE_BUSY && !left))
+                run_fails(r, "a flush answers %s; pages that are held are %sowed",
+                          quire_status_name(st), left ? "" : "not ");
         run_compare_objects(r, true);
 }
 
@@ -399,7 +403,7 @@ void act_flush(struct run *r)
                 return;
         run_must_be(r, st, want);
         if (st == QUIRE_OK || st == QUIRE_BUSY)
-                compare_flushed(r, g, first, pages);
+                compare_flushed(r, g, first, pages, st);
 }
 
 /* ---------------------------------------------------------------------- pagers */

@@ -132,43 +132,6 @@ static void test_D4_a_file_larger_than_memory(void)
         finish();
 }
 
-/* Private pages have nowhere to go, but for one; the pager's pages behind them have,
- * whatever queue they are in. */
-static void try_what_can_go(const char *policy)
-{
-        const struct drive_options o = { .budget = 128 << 12, .commit_limit = 128 << 12,
-                                         .pagefile_bytes = 1 << 12, .policy = policy };
-        struct quire_grant *g;
-        uint64_t va, own, pages;
-        struct book b;
-
-        begin_with(o);
-        g = open_book(&b, &book_pager, QUIRE_EPOCHS);
-        va = map(space, g, 0, 8, RW, 0);
-        for (uint64_t i = 0; i < 8; i++)
-                CHECK_EQ(store(va + i * PAGE, 0x70), 0);
-        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_OK);
-        evict(space, va, 8);
-        for (uint64_t i = 0; i < 8; i++)                   /* they were here lately */
-                CHECK_EQ(byte_at(va + i * PAGE), 0x70);
-        pages = quire_frames_at(sys, sys->budget) - 1;
-        own = region(pages);
-        for (uint64_t i = 0; i < pages; i++)
-                CHECK_EQ(store(own + i * PAGE, 1), 0);
-        quire_grant_close(g);
-        release(space, va);
-        release(space, own);
-        finish();
-}
-
-static void test_D4_what_can_go_makes_room(void)
-{
-        static const char *const policies[] = { "2q", "clock", "lru" };
-
-        for (unsigned i = 0; on->simulated && i < 3; i++)
-                try_what_can_go(policies[i]);
-}
-
 /* A pager that supplies what it is asked for before it answers, whatever it then says. */
 static void test_D4_supplied_before_the_answer(void)
 {
@@ -741,7 +704,6 @@ static void on_one_space(void)
         RUN(test_D4_a_pager_supplies_and_takes);
         RUN(test_D4_a_pager_that_evicts_must_write);
         RUN(test_D4_a_file_larger_than_memory);
-        RUN(test_D4_what_can_go_makes_room);
         RUN(test_D4_supplied_before_the_answer);
         RUN(test_B60_home_at_the_last_unmap);
         RUN(test_B61_flush_forces_the_update);

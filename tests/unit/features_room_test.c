@@ -1,0 +1,110 @@
+/*
+ * features_room_test.c - pages of pagers beside private memory: the room that they leave to
+ * others, and what they take of it while they are kept.
+ */
+#include "book.h"
+
+/* Private pages have nowhere to go, but for one; the pager's pages behind them have,
+ * whatever queue they are in. */
+static void try_what_can_go(const char *policy)
+{
+        const struct drive_options o = { .budget = 128 << 12, .commit_limit = 128 << 12,
+                                         .pagefile_bytes = 1 << 12, .policy = policy };
+        struct quire_grant *g;
+        uint64_t va, own, pages;
+        struct book b;
+
+        begin_with(o);
+        g = open_book(&b, &book_pager, QUIRE_EPOCHS);
+        va = map(space, g, 0, 8, RW, 0);
+        for (uint64_t i = 0; i < 8; i++)
+                CHECK_EQ(store(va + i * PAGE, 0x70), 0);
+        CHECK(quire_object_flush(g, 0, 8 * PAGE) == QUIRE_OK);
+        evict(space, va, 8);
+        for (uint64_t i = 0; i < 8; i++)                   /* they were here lately */
+                CHECK_EQ(byte_at(va + i * PAGE), 0x70);
+        pages = quire_frames_at(sys, sys->budget) - 1;
+        own = region(pages);
+        for (uint64_t i = 0; i < pages; i++)
+                CHECK_EQ(store(own + i * PAGE, 1), 0);
+        quire_grant_close(g);
+        release(space, va);
+        release(space, own);
+        finish();
+}
+
+static void test_D4_what_can_go_makes_room(void)
+{
+        static const char *const policies[] = { "2q", "clock", "lru" };
+
+        for (unsigned i = 0; i < 3; i++)
+                try_what_can_go(policies[i]);
+}
+
+static uint64_t charged(struct quire_grant *g)
+{
+        struct quire_object_info info;
+
+        quire_object_describe(g, &info);
+        return info.charged;
+}
+
+/* A page that is kept in its frame takes that from what is promised to others. */
+static void try_kept_pages(const struct quire_pager *pager)
+{
+        struct drive_options o = options;
+        struct quire_grant *g;
+        uint64_t va, own, held;
+        struct book b;
+
+        o.commit_limit = 40 * PAGE;
+        begin_with(o);
+        g = open_book(&b, pager, 0);
+        va = map(space, g, 0, 8, RW, 0);
+        own = region(36);
+        CHECK_EQ(byte_at(va), 1);
+        CHECK_EQ(charged(g), 0);
+        CHECK(quire_region_lock(space, va, 3 * PAGE) == QUIRE_OK);
+        CHECK_EQ(charged(g), 3);
+        CHECK(quire_region_lock(space, va + 3 * PAGE, 2 * PAGE) == QUIRE_NO_MEMORY);
+        CHECK_EQ(charged(g), 3);
+        CHECK(quire_region_hold(space, va, 8 * PAGE, QUIRE_R, &held) == QUIRE_OK);
+        CHECK_EQ(held, 4 * PAGE);
+        CHECK_EQ(charged(g), 4);
+        CHECK_EQ(store(va + 2 * PAGE, 9), 0);              /* once is enough */
+        CHECK_EQ(charged(g), 4);
+        CHECK(quire_region_unlock(space, va, 3 * PAGE) == QUIRE_OK);
+        quire_region_unhold(space, va, held);
+        CHECK_EQ(charged(g), pager->evicts ? 0 : 1);
+        CHECK(quire_region_lock(space, va, PAGE) == QUIRE_OK);
+        quire_grant_close(g);
+        release(space, va);
+        CHECK_EQ(counters().committed, 36);
+        release(space, own);
+        finish();
+}
+
+static void test_D4_what_is_kept_is_promised(void)
+{
+        try_kept_pages(&book_pager);
+        try_kept_pages(&home_pager);
+}
+
+static void on_linux(void)
+{
+        RUN(test_D4_what_is_kept_is_promised);
+}
+
+static void on_simulated(void)
+{
+        RUN(test_D4_what_can_go_makes_room);
+        RUN(test_D4_what_is_kept_is_promised);
+}
+
+int main(int argc, char **argv)
+{
+        test_begin(argc, argv);
+        share_on_simulated(on_simulated);
+        share_on_linux(on_linux);
+        return test_end();
+}
