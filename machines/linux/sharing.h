@@ -11,6 +11,7 @@
 #include "message.h"
 #include "owner.h"
 #include <pthread.h>
+#include <semaphore.h>
 
 enum share_kind {
         SHARE_SENT,              /* to a peer: leases are his, and those of whom he gave it */
@@ -61,6 +62,7 @@ struct sharing {
         unsigned guests;
         pthread_t thread;
         bool running, stop;
+        sem_t begun;                         /* the thread is about to take the lock */
         int wake;                            /* eventfd */
 };
 

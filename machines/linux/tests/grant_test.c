@@ -5,8 +5,10 @@
  */
 #include "grant_peer.h"
 #include "grant_parts.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -365,6 +367,74 @@ static void test_D12_fork(void)
         peer_stop(&p);
 }
 
+/* Threads that are slow to start: a child that is forked meanwhile has nobody to let go
+ * of what such a thread holds. */
+struct start {
+        void *(*run)(void *);
+        void *argument;
+};
+static bool starts_slowly;
+static atomic_uint starting, threads;
+
+static void *start_slowly(void *argument)
+{
+        struct start s = *(struct start *)argument;
+
+        free(argument);
+        (void)usleep(300000);
+        (void)atomic_fetch_sub(&starting, 1);
+        return s.run(s.argument);
+}
+
+/* In the place of the C library's (or the sanitizer's), which it calls. */
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                   void *(*run)(void *), void *restrict argument)
+{
+        union {
+                void *symbol;
+                int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+        } real = { .symbol = dlsym(RTLD_NEXT, "pthread_create") };
+        struct start *s;
+
+        if (!starts_slowly)
+                return real.create(thread, attributes, run, argument);
+        s = malloc(sizeof(*s));
+        REQUIRE(s);
+        *s = (struct start){ run, argument };
+        (void)atomic_fetch_add(&threads, 1);
+        (void)atomic_fetch_add(&starting, 1);
+        return real.create(thread, attributes, start_slowly, s);
+}
+
+/* In a child of a sender, who watches nothing yet: how many threads its first send has
+ * started, and whether they had begun when it was over. */
+static void send_first(void)
+{
+        int end[2];
+
+        starts_slowly = true;
+        new_object(1);
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, end) ||
+            quire_grant_send(process, end[0], holding[1].grant, RW))
+                _exit(100);
+        _exit((int)(atomic_load(&threads) * 10 + atomic_load(&starting)));
+}
+
+static void test_fork_meets_no_watcher_that_starts(void)
+{
+        pid_t pid;
+        int status;
+
+        if (!can_start_threads_in_a_child())
+                SKIP("the tool starts no threads in a child");
+        pid = fork();
+        if (!pid)
+                send_first();
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        CHECK(WIFEXITED(status));
+        CHECK_EQ(WEXITSTATUS(status), 10);
+}
+
 /* A random tree of grants over four processes, random revocations, against a model. */
 struct vertex {
         int above, at;           /* who it is from; which process has it, -1: this one */
@@ -534,6 +604,7 @@ int main(int argc, char **argv)
         RUN(test_D12_revoke_the_stopped);
         RUN(test_D12_revoke_without_waiting);
         RUN(test_D12_fork);
+        RUN(test_fork_meets_no_watcher_that_starts);
         RUN(test_D12_derivation_tree);
         RUN(test_longest_chain);
         RUN(test_killed_peers_leave_nothing);
