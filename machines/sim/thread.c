@@ -24,6 +24,7 @@
 #endif
 #endif
 #ifdef SANITIZED
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -327,6 +328,10 @@ void quire_sim_thread_forget(struct quire_sim_thread *t)
         while (*at != t)
                 at = &(*at)->next;
         *at = t->next;
+#ifdef SANITIZED
+        /* What is mapped there next is not poisoned as the stack's frames were. */
+        __asan_unpoison_memory_region(t->stack, GUARD_BYTES + STACK_BYTES);
+#endif
         munmap(t->stack, GUARD_BYTES + STACK_BYTES);
         free(t);
 }
