@@ -228,7 +228,8 @@ static void *on_heap(void *arg)
         return fill[12345] == 7 ? arg : NULL;
 }
 
-static int run_heap_stack(void)
+/* Threads, one after the other, whose stacks lie in managed memory. */
+static int run_on_stacks(void *(*body)(void *stack))
 {
         size_t size = 256 << 10;
 
@@ -239,13 +240,16 @@ static int run_heap_stack(void)
 
                 pthread_attr_init(&attr);
                 pthread_attr_setstack(&attr, stack, size);
-                if (pthread_create(&t, &attr, on_heap, stack) || pthread_join(t, &r))
-                        bad++;
-                else if (r != stack)
+                if (pthread_create(&t, &attr, body, stack) || pthread_join(t, &r) || r != stack)
                         bad++;
         }
         subject_say("bad %d", bad);
         return 0;
+}
+
+static int run_heap_stack(void)
+{
+        return run_on_stacks(on_heap);
 }
 
 /* Thread-local storage of the libraries lies below what the program has of it. */
@@ -264,20 +268,7 @@ static void *on_wide(void *stack)
 
 static int run_wide_tls(void)
 {
-        size_t size = 256 << 10;
-
-        for (int i = 0; i < 10; i++) {
-                pthread_attr_t attr;
-                pthread_t t;
-                void *r, *stack = subject_map(size);
-
-                pthread_attr_init(&attr);
-                pthread_attr_setstack(&attr, stack, size);
-                if (pthread_create(&t, &attr, on_wide, stack) || pthread_join(t, &r) || r != stack)
-                        bad++;
-        }
-        subject_say("bad %d", bad);
-        return 0;
+        return run_on_stacks(on_wide);
 }
 
 static ucontext_t back, there;

@@ -5,6 +5,7 @@
  */
 #include "grant_peer.h"
 #include "grant_parts.h"
+#include "inline.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -324,18 +325,6 @@ static void test_D12_revoke_without_waiting(void)
         peer_stop(&p);
 }
 
-static bool can_start_threads_in_a_child(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-        return false;
-#endif
-#endif
-        return true;
-}
-
 /* A child of a receiver is reached as he is; one of the sender is no sender. */
 static void test_D12_fork(void)
 {
@@ -343,7 +332,7 @@ static void test_D12_fork(void)
         pid_t pid;
         int status;
 
-        if (!can_start_threads_in_a_child())
+        if (is_thread_sanitized())
                 SKIP("the tool starts no threads in a child, so nobody watches there");
         peer_start(&p);
         new_object(0);
@@ -425,7 +414,7 @@ static void test_fork_meets_no_watcher_that_starts(void)
         pid_t pid;
         int status;
 
-        if (!can_start_threads_in_a_child())
+        if (is_thread_sanitized())
                 SKIP("the tool starts no threads in a child");
         pid = fork();
         if (!pid)

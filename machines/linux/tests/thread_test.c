@@ -2,6 +2,7 @@
  * thread_test.c - what only handler threads can get wrong: alarms on their way, and
  * threads that are stopped in system calls.
  */
+#include "inline.h"
 #include "test.h"
 #include "quire/process.h"
 
@@ -14,15 +15,6 @@
 
 #define PG ((uint64_t)4096)
 #define MEMORY ((uint64_t)2 << 20)
-
-static bool can_signal(void)
-{
-#if defined(__SANITIZE_THREAD__)
-        return false;            /* the tool keeps signals back until a system call */
-#else
-        return true;
-#endif
-}
 
 static struct quire_process *open_threads(void)
 {
@@ -175,7 +167,7 @@ static void alarm_amid(void (*disturb)(struct quire_space *), bool in_call)
 
 static void test_L_an_alarm_is_owed_until_it_sounds(void)
 {
-        if (!can_signal())
+        if (!can_inline())
                 SKIP("the sanitizer keeps signals back until a system call");
         alarm_amid(drop_it, false);
         alarm_amid(show_and_drop_it, false);
@@ -193,7 +185,7 @@ static void wait_long(struct quire_space *s)
 
 static void test_L_an_alarm_outlasts_the_calls_of_a_handler(void)
 {
-        if (!can_signal())
+        if (!can_inline())
                 SKIP("the sanitizer keeps signals back until a system call");
         alarm_amid(wait_long, true);
         alarm_amid(drop_it, true);
