@@ -302,9 +302,9 @@ uint64_t quire_page_va(const struct quire_page *);     /* page number at its hom
 void quire_page_free(struct quire_page *);                      /* contents, record and all */
 void quire_page_empty(struct quire_page *);                     /* contents only */
 bool quire_page_wanted(const struct quire_page *);              /* held or locked */
-bool quire_page_want(const struct quire_page *);
+bool quire_page_want(const struct quire_page *);                /* is charged, if need be */
 void quire_page_unwant(const struct quire_page *);
-bool quire_page_promised(const struct quire_page *);
+bool quire_page_promised(const struct quire_page *);            /* charged for */
 void quire_page_let_go(struct quire_page *);                    /* by all who want it */
 bool quire_page_has(const struct quire_page *);                 /* contents (or lost them) */
 void quire_page_settle(struct quire_page *, quire_frame, bool dirty, bool ahead);
@@ -615,7 +615,9 @@ uint64_t quire_wait_along(struct quire_system *, struct quire_page *, uint64_t t
 void quire_wait_no_more(struct quire_system *, uint64_t turn);
 unsigned quire_wake(struct quire_system *, struct quire_page *);     /* how many */
 
-/* hold.c: the most pages that may be locked or held */
+/* hold.c: a hold or a lock of the page is gone */
+void quire_unkeep(struct quire_system *, struct quire_page *);
+/* the most pages that may be locked or held */
 uint64_t quire_keep_limit(const struct quire_system *);
 
 /* ---------------------------------------------------------------- count.c */

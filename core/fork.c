@@ -64,12 +64,7 @@ static void forget_threads(struct quire_system *sys)
                 after = p->next;
                 p->holds = 0;
                 p->writes = false;
-                if (quire_page_wanted(p))
-                        continue;
-                quire_page_unwant(p);
-                quire_queue_remove(sys, p);
-                sys->locked--;
-                sys->policy->touch(sys, p);
+                quire_unkeep(sys, p);
         }
         must(sys, sys->queue[QUIRE_Q_HELD].count == sys->locked);
         for (unsigned i = 0; i < QUIRE_WAITERS; i++)

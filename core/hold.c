@@ -51,15 +51,14 @@ static void keep(struct quire_system *sys, struct quire_page *p)
         must(sys, sys->locked == sys->queue[QUIRE_Q_HELD].count);              /* P5 */
 }
 
-/* Nobody keeps it any more: it counts as used just now. */
-static void let_go(struct quire_system *sys, struct quire_page *p)
+/* If nobody keeps it any more, it counts as used just now. */
+void quire_unkeep(struct quire_system *sys, struct quire_page *p)
 {
         if (quire_page_wanted(p) || p->queue != QUIRE_Q_HELD)
                 return;
-        must(sys, p->where == QUIRE_AT_FRAME && sys->locked > 0);
+        must(sys, p->where == QUIRE_AT_FRAME);
         quire_page_unwant(p);
         quire_queue_remove(sys, p);
-        sys->locked--;
         sys->policy->touch(sys, p);
         must(sys, p->queue != QUIRE_Q_NONE && p->queue != QUIRE_Q_HELD);       /* P4, P5 */
 }
@@ -152,7 +151,7 @@ static void unhold_pages(struct quire_space *s, uint64_t first, uint64_t count, 
                 must(s->system, p->where == QUIRE_AT_FRAME && p->holds > 0);             /* P5 */
                 p->holds--;
                 p->writes = p->writes && p->holds;
-                let_go(s->system, p);
+                quire_unkeep(s->system, p);
         }
 }
 
@@ -168,7 +167,7 @@ static uint64_t unlock_pages(struct quire_space *s, uint64_t first, uint64_t cou
                         continue;
                 must(s->system, p->queue == QUIRE_Q_HELD);                     /* P5 */
                 p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
-                let_go(s->system, p);
+                quire_unkeep(s->system, p);
                 n++;
         }
         return n;

@@ -130,8 +130,20 @@ bool quire_page_want(const struct quire_page *p)
 /* It was wanted, and is not any longer. */
 void quire_page_unwant(const struct quire_page *p)
 {
-        must(p->object->system, !quire_page_wanted(p));
+        struct quire_system *sys = p->object->system;
+
+        must(sys, !quire_page_wanted(p) && sys->locked > 0);
+        sys->locked--;
         unpromise(p);
+}
+
+/* Locks and holds are gone.  => wanted */
+static void forget_wants(struct quire_page *p)
+{
+        p->holds = 0;
+        p->writes = false;
+        p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
+        quire_page_unwant(p);
 }
 
 /* Locks and holds are gone, as its address is. */
@@ -141,12 +153,8 @@ void quire_page_let_go(struct quire_page *p)
 
         if (!quire_page_wanted(p))
                 return;
-        must(sys, p->queue == QUIRE_Q_HELD && sys->locked > 0);                /* P5 */
-        p->holds = 0;
-        p->writes = false;
-        p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
-        quire_page_unwant(p);
-        sys->locked--;
+        must(sys, p->queue == QUIRE_Q_HELD);                                   /* P5 */
+        forget_wants(p);
         quire_queue_remove(sys, p);
         sys->policy->insert(sys, p);
 }
@@ -229,14 +237,8 @@ void quire_page_empty(struct quire_page *p)
                 quire_frame_put(sys, p->frame);
                 quire_count_resident(p, -1);
         }
-        if (quire_page_wanted(p)) {
-                must(sys, sys->locked > 0);
-                sys->locked--;
-                p->holds = 0;
-                p->writes = false;
-                p->flags &= (uint8_t)~QUIRE_PAGE_IS_LOCKED;
-                quire_page_unwant(p);
-        }
+        if (quire_page_wanted(p))
+                forget_wants(p);
         p->frame = QUIRE_NO_FRAME;
         p->where = QUIRE_AT_NONE;
         p->flags &= QUIRE_PAGE_IS_WRITTEN;

@@ -463,9 +463,9 @@ QUIRE_CHECKED enum quire_status quire_space_clone(struct quire_space *,
  * they were written: what is written to the object later is not seen there.  LIMIT:
  * more than half of the frames would be locked; DENIED: a page without access;
  * NO_MEMORY: also where pages of a CALLBACK object, which are charged to it while they
- * are locked or held, would be over the commit limit.  Pages
- * may have become resident, and the region's own, all the same.  UNSUPPORTED: pages of
- * a PLAIN region or a HOSTED object, which are never paged. */
+ * are locked or held, would be over the commit limit.  Pages may have become resident,
+ * and the region's own, all the same.  UNSUPPORTED: pages of a PLAIN region or a HOSTED
+ * object, which are never paged. */
 QUIRE_CHECKED enum quire_status quire_region_lock(struct quire_space *, uint64_t va,
                                                   uint64_t bytes);
 /* NOT_PRESENT: a page of it was not locked (none is, afterwards). */
