@@ -27,6 +27,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CLOSING = re.compile(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$', re.M)
+FAILED = re.compile(r'^(?:\S+: )?(?:failed: .*|.* FAILED.*)$', re.M)      # a check, a test
 SKIP_STATUS = 77             # of a whole program, as Meson has it
 
 # name, suites (None: all), how much slower a test may be
@@ -143,7 +144,8 @@ def judge(record):
         return 0, 1, 0, f'ended without a closing line ({record["result"].lower()}, status {status})'
     passed, failed, skipped = (int(word or 0) for word in lines[-1])
     if failed:
-        return passed, failed, skipped, f'{failed} failed'
+        said = FAILED.findall(output)[:5]
+        return passed, failed, skipped, '\n    '.join([f'{failed} failed'] + said)
     if status != 0:
         return passed, 1, skipped, f'status {status} although nothing failed in it'
     if passed + skipped == 0:

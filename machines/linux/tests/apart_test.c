@@ -117,6 +117,18 @@ static bool pass_gate(const struct holding *h, unsigned writers)
         return BECOMES(__atomic_load_n(gate, __ATOMIC_ACQUIRE) >= writers);
 }
 
+static atomic_bool racing;               /* with somebody who evicts */
+static atomic_uint evictions;
+
+/* Does not go on before all pages were told to leave once more. */
+static void let_evict(void)
+{
+        unsigned seen = evictions;
+
+        while (racing && evictions - seen < 2)
+                (void)sched_yield();
+}
+
 /*
  * One of `writers' that write the same words at once: on page 1 without regard for each
  * other, on page 2 under a lock that lies in the memory, on page 3 with atomic
@@ -129,6 +141,8 @@ static uint64_t race(const struct holding *h, unsigned who, unsigned writers, ui
         if (!pass_gate(h, writers))
                 return 1;
         for (uint64_t round = 0; round < rounds; round++) {
+                if (round % 1000 == 500)
+                        let_evict();
                 for (unsigned i = 0; i < WORDS; i++) {
                         uint64_t *word = word_of(h, 1, i);
                         wrong += !is_whole(__atomic_load_n(word, __ATOMIC_RELAXED), writers);
@@ -606,9 +620,6 @@ static void test_B62_writers_in_several_processes(void)
         drop(NULL, 1);
         drop(NULL, 0);
 }
-
-static atomic_bool racing;
-static atomic_uint evictions;
 
 static void *evict_on(void *argument)
 {
