@@ -653,6 +653,7 @@ struct quire_system {
         uint8_t freezing;                       /* [s] enum quire_freezing, until thaw */
 
         uint64_t budget;                        /* [s] frames, buffers and tier together */
+        uint64_t beside;                        /* [s] pages charged, and no part of it any more */
         uint64_t taken;                         /* [s] of the budget */
         uint64_t frames;                        /* [s] frames that the machine gave us */
         uint64_t transit;                       /* [s] pages COMING, but for those that ... */

@@ -201,21 +201,58 @@ static bool budget_suffices(const struct quire_system *sys, uint64_t pages)
                 sys->counters.committed <= quire_charge_limit_at(sys, pages));
 }
 
+/* All pages (0: as many as there are), and so many more of them beside (drops and retakes
+ * the lock). */
+static enum quire_status divide_budget(struct quire_system *sys, uint64_t all, uint64_t more)
+{
+        uint64_t budget, beside, total, pages;
+
+        must_hold(sys);
+        do {                                         /* as others do it meanwhile, too */
+                budget = sys->budget;
+                beside = sys->beside;
+                total = all ? all : budget + beside;
+                pages = total - quire_min(total, beside + more);
+                if (!pages || !budget_suffices(sys, pages) || shrink(sys, pages) != QUIRE_OK)
+                        return QUIRE_NO_MEMORY;
+        } while (budget != sys->budget || beside != sys->beside);
+        must(sys, sys->taken <= pages);                                        /* Y2 */
+        sys->budget = pages;
+        sys->beside = beside + more;
+        quire_tier_resize(sys);
+        return QUIRE_OK;
+}
+
 enum quire_status quire_budget_set(struct quire_system *sys, uint64_t bytes)
 {
         enum quire_status st;
-        uint64_t pages;
 
-        if (!sys || bytes < quire_budget_least((uint64_t)1 << sys->shift))
+        if (!sys || bytes < quire_budget_least(quire_system_page(sys)))
                 return QUIRE_INVALID;
-        pages = bytes >> sys->shift;
         quire_enter(sys);
-        st = budget_suffices(sys, pages) ? shrink(sys, pages) : QUIRE_NO_MEMORY;
-        if (st == QUIRE_OK) {
-                must(sys, sys->taken <= pages);                                /* Y2 */
-                sys->budget = pages;
-                quire_tier_resize(sys);
-        }
+        st = divide_budget(sys, bytes >> sys->shift, 0);
         quire_leave(sys);
         return st;
+}
+
+enum quire_status quire_budget_charge(struct quire_system *sys, uint64_t bytes)
+{
+        enum quire_status st;
+
+        if (!sys || !bytes || bytes & (quire_system_page(sys) - 1) || bytes > UINT64_MAX / 2)
+                return QUIRE_INVALID;
+        quire_enter(sys);
+        st = divide_budget(sys, 0, bytes >> sys->shift);
+        quire_leave(sys);
+        return st;
+}
+
+void quire_budget_refund(struct quire_system *sys, uint64_t bytes)
+{
+        quire_enter(sys);
+        must(sys, bytes >> sys->shift <= sys->beside);
+        sys->beside -= bytes >> sys->shift;
+        sys->budget += bytes >> sys->shift;
+        quire_tier_resize(sys);
+        quire_leave(sys);
 }

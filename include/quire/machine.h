@@ -50,6 +50,11 @@ typedef uint64_t quire_frame;                     /* compare for equality only *
 /* The longest run that one enter or take may name. */
 #define QUIRE_RUN_MAX 64u
 
+/* With the access that enter is given, in place of W: to write there is refused by the
+ * protection itself, so that writes need not be noticed.  A machine may let a page be
+ * written for a moment in which no thread of the program runs. */
+enum { QUIRE_REFUSES_W = 64 };
+
 enum { QUIRE_REFERENCED = 1, QUIRE_MODIFIED = 2 };         /* harvest: a bit set */
 
 enum quire_fill {
@@ -139,8 +144,8 @@ struct quire_machine_ops {
         /* TRANSLATIONS, INSIDE A RESERVED RANGE */
 
         /* Show frames[i] at page i of the range, where nothing is shown.
-         * access includes R, and the region's attributes (types.h); of store
-         * frames, frames[i] is the view's own page (or frames are shared), and
+         * access includes R, and the region's attributes (types.h), and perhaps
+         * REFUSES_W; of store frames, frames[i] is the view's own page (or frames are shared), and
          * in a view that copies access has no W, here and in protect. */
         enum quire_status (*enter)(struct quire_mspace *, uint64_t va, uint64_t pages,
                                    const quire_frame *frames, unsigned access);

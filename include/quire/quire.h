@@ -69,9 +69,15 @@ QUIRE_CHECKED enum quire_status quire_pagefile_add(struct quire_system *, unsign
                                                    uint64_t bytes);
 
 /* Change the budget.  Shrinking evicts at once; NO_MEMORY: what is locked, what
- * is committed (where there is no commit limit of its own) or what no pagefile
- * takes does not fit, and the budget stays. */
+ * is committed (where there is no commit limit of its own), what is charged below or
+ * what no pagefile takes does not fit, and the budget stays. */
 QUIRE_CHECKED enum quire_status quire_budget_set(struct quire_system *, uint64_t bytes);
+
+/* Memory of the caller's own, such as the buffers of a pager, counts in the budget: there
+ * are so many bytes (whole pages) less for frames until they are refunded.  INVALID; NO_MEMORY
+ * as above. */
+QUIRE_CHECKED enum quire_status quire_budget_charge(struct quire_system *, uint64_t bytes);
+void quire_budget_refund(struct quire_system *, uint64_t bytes);
 
 /* ------------------------------------------------- spaces and their layout */
 

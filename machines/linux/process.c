@@ -85,7 +85,7 @@ static enum quire_status open_system(struct quire_process *p,
                 .machine = quire_linux_machine(p->l),
                 .host_ops = &quire_linux_host_ops,
                 .host = quire_linux_host(p->l),
-                .budget = o->memory - quire_linux_slack(p->l) * PAGE,
+                .budget = o->memory,
                 .commit_limit = commit_limit(o),
                 .tier_percent = o->tier_percent == 255 ? 0 : o->tier_percent ? o->tier_percent : 75,
                 .policy = o->policy,
@@ -93,6 +93,8 @@ static enum quire_status open_system(struct quire_process *p,
         };
         enum quire_status st = quire_system_open(&config, &p->system);
 
+        if (st == QUIRE_OK)
+                st = quire_budget_charge(p->system, quire_linux_slack(p->l) * PAGE);
         if (st == QUIRE_OK)
                 st = quire_pagefile_add(p->system, 0, o->pagefile_size);
         if (st == QUIRE_OK)

@@ -431,21 +431,33 @@ static void act_advise(struct run *r)
 }
 
 /* Another budget: on the simulator up to twice the first, which elsewhere is all
- * the memory there is.  What is locked or has nowhere to go may forbid it. */
+ * the memory there is, and at times a part of it charged.  What is locked or has nowhere
+ * to go may forbid it. */
 static void act_budget(struct run *r)
 {
         uint64_t first = r->shape.options.budget >> r->shift;
         uint64_t least = quire_budget_least(r->page) >> r->shift;
         uint64_t most = r->shape.driver == &driver_sim ? 2 * first : first;
         uint64_t pages = least + draw_below(&r->draw, most - least + 1);
-        enum quire_status st;
+        enum quire_status st = QUIRE_OK;
 
         if (!r->shape.driver->simulated || r->shape.options.commit_limit)
                 return;                  /* (the limit might be more than it can hold) */
-        run_says(r, "budget of %lu pages", (unsigned long)pages);
-        st = quire_budget_set(r->system, pages << r->shift);
+        if (r->charged) {
+                run_says(r, "refund %lu pages of the budget", (unsigned long)r->charged);
+                quire_budget_refund(r->system, r->charged << r->shift);
+                r->charged = 0;
+        } else if (pages % 3 == 0) {
+                pages = 1 + pages / 4;
+                run_says(r, "charge %lu pages to the budget", (unsigned long)pages);
+                st = quire_budget_charge(r->system, pages << r->shift);
+                r->charged = st == QUIRE_OK ? pages : 0;
+        } else {
+                run_says(r, "budget of %lu pages", (unsigned long)pages);
+                st = quire_budget_set(r->system, pages << r->shift);
+        }
         if (st != QUIRE_OK && st != QUIRE_NO_MEMORY)
-                run_fails(r, "budget_set answers %s", quire_status_name(st));
+                run_fails(r, "the budget's change answers %s", quire_status_name(st));
         r->promises.lock_limit = quire_keep_limit(r->system);
         if (!r->shape.options.commit_limit)
                 r->promises.limit = quire_charge_limit(r->system);

@@ -84,6 +84,7 @@ struct run {
         uint64_t accesses, denials, refused;
         char history[RUN_HISTORY][RUN_LINE];
         bool trace;                      /* print every step */
+        uint64_t charged;                /* pages of the budget */
         uint64_t failed;                 /* calls that were made to fail, up to this step's begin */
         bool hurt;                       /* a write failed: storage may be less than was promised */
 };

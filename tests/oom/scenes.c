@@ -313,6 +313,12 @@ static void play_budget(struct run *r)
                         run_must_be(r, st, QUIRE_OK);
                 do_fill(r, 0, va, 2 * PAGES, 1 + (unsigned)(pages % 3));
         }
+        st = quire_budget_charge(r->system, BUDGET / 4 * r->page);
+        if (!run_excused(r, st))
+                run_must_be(r, st, QUIRE_OK);
+        do_fill(r, 0, va, 2 * PAGES, 1);
+        if (st == QUIRE_OK)
+                quire_budget_refund(r->system, BUDGET / 4 * r->page);
         do_read(r, 0, va, 2 * PAGES);
 }
 

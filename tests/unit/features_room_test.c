@@ -101,10 +101,49 @@ static void on_simulated(void)
         RUN(test_D4_what_is_kept_is_promised);
 }
 
+/* What the caller has of its own counts: of frames, tier and buffers there is that much
+ * less, also after the budget was changed. */
+static void test_D2_what_is_charged_is_not_there_for_frames(void)
+{
+        const struct drive_options o = { .budget = 1200 << 12, .tier_percent = 40 };
+        uint64_t va;
+
+        stage_open(&o);
+        va = region(3000);
+        for (uint64_t i = 0; i < 3000; i++)
+                CHECK_EQ(fill(va + i * PAGE, i), 0);
+        CHECK(counters().resident > 700);
+        CHECK(quire_budget_charge(sys, 600 * PAGE) == QUIRE_OK);
+        CHECK(sys->taken <= 600);
+        for (uint64_t i = 0; i < 3000; i++) {
+                struct quire_counters c;
+
+                CHECK(holds(va + i * PAGE, i));
+                c = counters();
+                CHECK(c.resident + c.tier_frames <= 600);
+        }
+        CHECK(quire_budget_charge(sys, 550 * PAGE) == QUIRE_NO_MEMORY);
+        CHECK(quire_budget_charge(sys, 4000 * PAGE) == QUIRE_NO_MEMORY);
+        CHECK(quire_budget_charge(sys, UINT64_MAX & ~(PAGE - 1)) == QUIRE_INVALID);
+        CHECK(quire_budget_charge(sys, PAGE + 1) == QUIRE_INVALID);
+        CHECK(quire_budget_charge(sys, 0) == QUIRE_INVALID);
+        CHECK_EQ(sys->budget, 600);
+        CHECK(quire_budget_set(sys, 1000 * PAGE) == QUIRE_OK);
+        CHECK_EQ(sys->budget, 400);
+        CHECK(quire_budget_set(sys, 610 * PAGE) == QUIRE_NO_MEMORY);
+        quire_budget_refund(sys, 600 * PAGE);
+        CHECK_EQ(sys->budget, 1000);
+        for (uint64_t i = 0; i < 3000; i++)
+                CHECK(holds(va + i * PAGE, i));
+        CHECK(counters().resident > 500);
+        stage_close();
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
         share_on_simulated(on_simulated);
         share_on_linux(on_linux);
+        RUN(test_D2_what_is_charged_is_not_there_for_frames);
         return test_end();
 }
