@@ -9,6 +9,9 @@
  *          copied, the slot becomes empty);
  *   copy   a read-only frame's contents are copied with the write protection
  *          on, since MOVE drops it and no call does both; the slot is stale.
+ *          A long run moves all the same, and is protected then, where nobody
+ *          can write in between (alone.c) and who does is denied anyway, so
+ *          that not even then anything would be lost.
  *
  * MOVE must interrupt every processor that runs a thread of ours, COPY none:
  * with a second busy thread one MOVE costs 6-10 us, a COPY 1.1 us; alone MOVE
@@ -82,6 +85,7 @@ struct run {
         const quire_frame *frames;
         uint64_t pages;
         bool writable;
+        bool refuses;            /* not writable, and not only to notice writes */
         bool moves;              /* pages can be moved there */
 };
 
@@ -132,6 +136,16 @@ static long show_zero(struct quire_linux *l, const struct run *r, uint64_t *done
         return failed;
 }
 
+static bool run_moves(struct quire_linux *l, const struct run *r)
+{
+        if (!r->moves)
+                return false;
+        if (r->writable)
+                return move_pays(l, r->pages);
+        return r->refuses && r->pages >= MOVE_RUN && l->can & CAN_MOVE && l->can & CAN_WP &&
+               quire_alone(l);
+}
+
 /* Frames that lie in consecutive slots. */
 static long show_held(struct quire_linux *l, const struct run *r, uint64_t *done)
 {
@@ -142,8 +156,10 @@ static long show_held(struct quire_linux *l, const struct run *r, uint64_t *done
         long failed;
 
         *done = 0;
-        if (r->writable && r->moves && move_pays(l, r->pages)) {
+        if (run_moves(l, r)) {
                 failed = quire_uffd_move(l, r->va, slot_va(p, slot), r->pages, done);
+                if (*done && !r->writable && quire_uffd_protect(l, r->va, *done, true))
+                        quire_linux_stop(l, "pages shown can not be protected");
                 if (r->pages == 1 && !failed)
                         note_cost(&l->costs.move, began);
                 for (uint64_t i = 0; i < *done; i++)
@@ -220,7 +236,7 @@ enum quire_status quire_linux_enter(struct quire_mspace *s, uint64_t va, uint64_
                 return QUIRE_NO_MEMORY;
         while (at < pages) {
                 struct run r = { va + (at << PAGE_SHIFT), frames + at, pages - at,
-                                 access & QUIRE_W, !in_view };
+                                 access & QUIRE_W, access & QUIRE_REFUSES_W, !in_view };
                 uint64_t done;
                 long failed = show_some(l, &view, &r, &done);
 

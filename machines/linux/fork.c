@@ -161,12 +161,12 @@ void quire_linux_fork_child(struct quire_process *p)
         if (!quire_linux_see_memory(l) || !quire_arena_protect(l))
                 quire_linux_stop(l, "a forked child can not watch over its memory");
         quire_threads_lost(l);
-        quire_reader_lost(p);
         quire_ring_forget(l);
         hold_witness(p);
         quire_system_forked(p->system);
         file = quire_pagefile_another(l);
         quire_system_thaw(p->system);
+        quire_reader_lost(p);
         quire_lock_drop(&p->forks);
         if (file < 0 || quire_pagefile_add(p->system, (unsigned)file, p->pagefile_size))
                 quire_linux_say(quire_linux_host(l),

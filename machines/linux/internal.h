@@ -8,6 +8,7 @@
  *   plain.c          delegated ranges
  *   pool.c           frames, and the slots that hold their contents
  *   enter.c          translations: enter, protect, take, drop
+ *   alone.c          is nobody there who could write meanwhile?
  *   store.c          stores and their views
  *   watch.c          written pages of delegated ranges
  *   descriptor.c     userfaultfd: opening, probing, the ioctls
@@ -181,6 +182,8 @@ struct quire_linux {
         int uffd;                            /* -1: none */
         int watch;                           /* userfaultfd of the write watch, or -1 */
         int pagemap;                         /* /proc/self/pagemap, or -1 */
+        int tasks;                           /* /proc/self/task, or -1 */
+        uint32_t ours;                       /* [a] see alone.c */
         uint64_t arena, arena_bytes;         /* [I] */
         uint64_t plain, plain_bytes;         /* [I] */
         struct quire_range kept[KEPT];       /* [L] see plain.c */
@@ -281,6 +284,12 @@ enum quire_status quire_linux_frame_alloc(struct quire_machine *, struct quire_s
                                           enum quire_fill, quire_frame *);
 void quire_linux_frame_free(struct quire_machine *, quire_frame);
 void *quire_linux_frame_window(struct quire_machine *, quire_frame);
+
+/* --- alone.c */
+void quire_alone_open(struct quire_linux *);
+void quire_alone_close(struct quire_linux *);
+void quire_alone_count(struct quire_linux *, bool runs);
+bool quire_alone(const struct quire_linux *);
 
 /* --- enter.c */
 enum quire_status quire_linux_enter(struct quire_mspace *, uint64_t, uint64_t,

@@ -86,8 +86,8 @@ uint64_t quire_linux_overhead(const struct quire_linux *l)
 
 unsigned quire_linux_descriptors(struct quire_linux *l, int *out, unsigned room)
 {
-        const int one[] = { l->uffd, l->watch, l->pagemap, l->threads.wake, LOAD(&l->children),
-                            quire_ring_descriptor(l) };
+        const int one[] = { l->uffd, l->watch, l->pagemap, l->tasks, l->threads.wake,
+                            LOAD(&l->children), quire_ring_descriptor(l) };
         unsigned n = 0;
 
         for (unsigned i = 0; i < sizeof(one) / sizeof(one[0]); i++)
@@ -171,6 +171,7 @@ bool quire_linux_see_memory(struct quire_linux *l)
         if (l->pagemap >= 0)
                 (void)sys_close(l->pagemap);
         (void)sys_close(l->uffd);
+        quire_alone_open(l);
         l->watch = l->pagemap = -1;
         l->inlined = l->views_lost = true;
         l->uffd = quire_uffd_open(l, true);
@@ -202,6 +203,7 @@ static enum quire_status open_parts(struct quire_linux *l, char problem[256])
         if (st != QUIRE_OK)
                 return st;
         open_watch(l);
+        quire_alone_open(l);
         l->abilities.page_shift = PAGE_SHIFT;
         l->abilities.write_protects = true;
         l->abilities.delegates_views = true;
@@ -228,7 +230,7 @@ enum quire_status quire_linux_open(const struct quire_linux_setup *setup,
         if (setup->hooks)
                 l->hooks = *setup->hooks;
         l->space.l = l;
-        l->uffd = l->watch = l->pagemap = l->threads.wake = l->children = -1;
+        l->uffd = l->watch = l->pagemap = l->tasks = l->threads.wake = l->children = -1;
         l->can = quire_linux_survey(CAN_ALL & ~quire_linux_disabled());
         st = open_parts(l, problem);
         if (st != QUIRE_OK) {
@@ -255,5 +257,6 @@ void quire_linux_close(struct quire_linux *l)
         for (unsigned i = 0; i < sizeof(one) / sizeof(one[0]); i++)
                 if (one[i] >= 0)
                         (void)sys_close(one[i]);
+        quire_alone_close(l);
         quire_lodging_close(&lodging);
 }

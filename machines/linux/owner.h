@@ -21,6 +21,7 @@ struct quire_process {
         uint64_t mask;                       /* what prepare blocked */
         const struct sharer *sharer;         /* whom prepare told */
         struct reader *reader;               /* reader.c: [a] null until the first file */
+        uint64_t bounce;                     /* reader.c: [a] its huge page, NO_BOUNCE, or 0 */
 };
 
 /* lease.c, once anything is shared: it comes with programs that share only. */
@@ -46,13 +47,13 @@ struct reading {
         uint64_t offset, bytes;
         void *page[QUIRE_IO_MAX];
 };
-#define QUIRE_READING_MOST (8 * QUIRE_IO_MAX)        /* pages that are read with one call */
+#define QUIRE_READING_MOST (4 * QUIRE_IO_MAX)        /* pages that are read with one call */
 bool quire_reader_open(struct quire_process *);
 /* False: too much waits already.  Any context. */
 bool quire_reader_add(struct reader *, const struct reading *);
 /* What was added is done. */
 void quire_reader_close(struct quire_process *);
-/* In a child of fork. */
+/* In a child of fork, once the system goes on. */
 void quire_reader_lost(struct quire_process *);
 
 /* file.c: the object's range into pages, at most QUIRE_READING_MOST of them. */

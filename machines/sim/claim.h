@@ -82,6 +82,7 @@ void quire_claim_check_frame(struct quire_sim_host *, const struct quire_claim *
 void quire_claim_check_write(struct quire_sim_host *, const struct quire_claim *,
                              const struct quire_store *store, unsigned access, const char *what);
 /* An access that enter and protect may give; a length that enter and take may. */
+unsigned quire_sim_enter_access(struct quire_sim_host *, unsigned access);
 void quire_sim_check_access(struct quire_sim_host *, unsigned access, const char *what);
 void quire_sim_check_run(struct quire_sim_host *, uint64_t pages, const char *what);
 

@@ -17,6 +17,17 @@ void quire_sim_check_access(struct quire_sim_host *h, unsigned access, const cha
                 quire_sim_stop(h, "%s with access %u", what, access);
 }
 
+/* The access that is shown: these machines have no use for what is said beside it. */
+unsigned quire_sim_enter_access(struct quire_sim_host *h, unsigned access)
+{
+        unsigned shown = access & ~(unsigned)QUIRE_REFUSES_W;
+
+        if (access & QUIRE_REFUSES_W && access & QUIRE_W)
+                quire_sim_stop(h, "enter with W where W is refused");
+        quire_sim_check_access(h, shown, "enter");
+        return shown;
+}
+
 void quire_sim_check_run(struct quire_sim_host *h, uint64_t pages, const char *what)
 {
         if (pages > QUIRE_RUN_MAX)

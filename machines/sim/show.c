@@ -44,7 +44,7 @@ enum quire_status quire_sim_enter(struct quire_mspace *space, uint64_t va, uint6
         struct quire_sim_frame *f[QUIRE_RUN_MAX];
 
         quire_sim_check_run(s->host, pages, "enter");
-        quire_sim_check_access(s->host, access, "enter");
+        access = quire_sim_enter_access(s->host, access);
         for (uint64_t i = 0; i < pages; i++) {
                 f[i] = quire_sim_frame_of(s, frames[i], "enter");
                 check_enter(space, first + i, f[i], access);

@@ -196,12 +196,12 @@ static void check_enter(struct quire_mspace *space, uint64_t va, quire_frame han
 enum quire_status quire_x86_enter(struct quire_mspace *space, uint64_t va, uint64_t pages,
                                   const quire_frame *frames, unsigned access)
 {
-        const struct quire_x86_page page = quire_x86_page_of(access);
         struct quire_x86 *x = space->x86;
+        const struct quire_x86_page page =
+                quire_x86_page_of(quire_sim_enter_access(x->host, access));
 
         quire_claim_range(&space->claims, va, pages, QUIRE_CLAIM_RESERVED, "enter");
         quire_sim_check_run(x->host, pages, "enter");
-        quire_sim_check_access(x->host, access, "enter");
         for (uint64_t i = 0; i < pages; i++)
                 check_enter(space, va + i * QUIRE_X86_PAGE, frames[i], access);
         if (quire_sim_fails(x->host, QUIRE_SIM_ENTER))

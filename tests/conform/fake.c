@@ -69,9 +69,14 @@ enum quire_status fake_enter(struct fake *f, unsigned first, unsigned count, uns
         quire_frame frames[QUIRE_RUN_MAX];
         enum quire_status st;
 
-        for (unsigned i = 0; i < count; i++)
+        unsigned beside = QUIRE_REFUSES_W;
+
+        for (unsigned i = 0; i < count; i++) {
                 frames[i] = f->page[first + i].frame;
-        st = f->rig->ops->enter(f->mspace, fake_va(f, first), count, frames, access);
+                if (f->page[first + i].allowed & QUIRE_W || access & QUIRE_W)
+                        beside = 0;
+        }
+        st = f->rig->ops->enter(f->mspace, fake_va(f, first), count, frames, access | beside);
         for (unsigned i = 0; st == QUIRE_OK && i < count; i++)
                 f->page[first + i].shown = access;
         return st;
