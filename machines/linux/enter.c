@@ -11,7 +11,9 @@
  *          on, since MOVE drops it and no call does both; the slot is stale.
  *          A long run moves all the same, and is protected then, where nobody
  *          can write in between (alone.c) and who does is denied anyway, so
- *          that not even then anything would be lost.
+ *          that not even then anything would be lost.  That pays while frames
+ *          that are freed leave pages for those that are needed; else the page
+ *          that a copy leaves in its slot is the next frame's.
  *
  * MOVE must interrupt every processor that runs a thread of ours, COPY none:
  * with a second busy thread one MOVE costs 6-10 us, a COPY 1.1 us; alone MOVE
@@ -142,8 +144,8 @@ static bool run_moves(struct quire_linux *l, const struct run *r)
                 return false;
         if (r->writable)
                 return move_pays(l, r->pages);
-        return r->refuses && r->pages >= MOVE_RUN && l->can & CAN_MOVE && l->can & CAN_WP &&
-               quire_alone(l);
+        return r->refuses && r->pages >= MOVE_RUN && !l->pool.lean &&
+               l->can & CAN_MOVE && l->can & CAN_WP && quire_alone(l);
 }
 
 /* Frames that lie in consecutive slots. */

@@ -27,6 +27,8 @@
 
 #define READY_STEP 4096u
 #define FILL_RUN 16u             /* pages made at once: fewer than may be stale */
+#define DEARTH 512u
+#define LONG_DEARTH 2048u
 #define LOOKS 8u                 /* runs looked at before a shorter one will do */
 
 /* ----------------------------------------------------------------- slots */
@@ -91,11 +93,24 @@ void quire_pool_emptied(struct pool *p, uint32_t slot)
         p->empties++;
 }
 
+/* Frames get stale pages while as many are freed as are needed.  Lean are times in which
+ * more than one page of nine is made anew, until pages were given back, or none had to be
+ * made for a while. */
+static void note_dearth(struct pool *p, uint32_t made, uint32_t spared)
+{
+        p->dearth -= p->dearth < spared ? p->dearth : spared;
+        if (made && (p->dearth += 8 * made) >= DEARTH)
+                p->dearth = LONG_DEARTH;
+        if (p->dearth >= DEARTH || !p->dearth)
+                p->lean = p->dearth;
+}
+
 /* Give `count' stale pages back to the kernel. */
 static void trim_stale(struct pool *p, uint32_t count)
 {
         uint32_t at = 0;
 
+        note_dearth(p, 0, 16 * count);
         while (count) {
                 at = bits_next(&p->stale, at);
                 if (at == BITS_NONE)
@@ -140,6 +155,7 @@ static uint32_t fill_slots(struct quire_linux *l)
                 else if (i)
                         quire_pool_staled(l, slot + i);
         }
+        note_dearth(p, (uint32_t)done, 0);
         return done ? slot : NO_SLOT;
 }
 
@@ -149,6 +165,8 @@ static uint32_t slot_with_page(struct quire_linux *l, bool *zero)
         uint32_t slot = quire_pool_reuse(&l->pool);
 
         *zero = slot == NO_SLOT;
+        if (!*zero)
+                note_dearth(&l->pool, 0, 1);
         return slot != NO_SLOT ? slot : fill_slots(l);
 }
 

@@ -41,6 +41,8 @@ struct pool {
         uint32_t ready;              /* [L] slots from here on are in no map yet */
         uint32_t empties;            /* [L] */
         uint32_t stales;             /* [L] */
+        uint32_t dearth;             /* [L] see note_dearth() */
+        bool lean;                   /* [L] of late, pages had to be made */
         uint32_t hint;               /* [L] where to look for an empty slot */
         uint32_t stale_hint;         /* [L] where to look for a stale one */
         struct bits empty;           /* [L] */
