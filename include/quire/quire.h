@@ -368,8 +368,9 @@ void quire_object_describe(struct quire_grant *, struct quire_object_info *out);
 /* Write pages of the range that were modified home (CALLBACK with a write
  * function), and wait until that is done.  Pages that are held with W are written as they
  * are, and stay modified.  DENIED: the grant lacks W.  IO_ERROR: some could not be
- * written; they stay modified.  BUSY: those that are held could not (SOLE, where frames
- * are not shared: they can be read in one place only); all others are home. */
+ * written; they stay modified (also where nothing but pages that could not be is left in
+ * memory, and no room to write from).  BUSY: those that are held could not (SOLE, where
+ * frames are not shared: they can be read in one place only); all others are home. */
 QUIRE_CHECKED enum quire_status quire_object_flush(struct quire_grant *, uint64_t offset,
                                                    uint64_t bytes);
 /* Runs of pages that are modified and not home yet, ascending, at most *count of them

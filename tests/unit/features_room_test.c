@@ -1,6 +1,6 @@
 /*
  * features_room_test.c - pages of pagers beside private memory: the room that they leave to
- * others, and what they take of it while they are kept.
+ * others, what they take of it while they are kept, and what becomes of those that nobody takes.
  */
 #include "book.h"
 
@@ -90,6 +90,47 @@ static void test_D4_what_is_kept_is_promised(void)
         try_kept_pages(&home_pager);
 }
 
+/* A home refuses pages until no buffer is left for any, and the pagefile has no room for
+ * them.  Whoever is flushed then finds one, and so does the home when it takes pages again. */
+static void test_B61_a_flush_finds_a_buffer(void)
+{
+        const struct drive_options o = { .budget = 128 << 12, .pagefile_bytes = 1 << 12 };
+        struct quire_grant *refused, *other;
+        uint64_t a, c, stuck;
+        struct book b, d;
+
+        begin_with(o);
+        refused = open_book(&b, &home_pager, 0);
+        other = open_book(&d, &home_pager, 0);
+        a = map(space, refused, 0, 32, RW, 0);
+        c = map(space, other, 0, 16, RW, 0);
+        for (uint64_t i = 0; i < 32; i++)
+                CHECK_EQ(store(a + i * PAGE, 0x60), 0);
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK_EQ(store(c + i * PAGE, 0x70), 0);
+        b.write_answer = QUIRE_NO_SPACE;
+        evict(space, a, 32);
+        stuck = counters().file_pages;
+        CHECK_EQ(stuck, sys->buffer_count * quire_min(sys->buffer_pages, home_pager.most));
+        CHECK(quire_object_flush(other, 0, 16 * PAGE) == QUIRE_OK);
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK_EQ(d.page[i], 0x70);
+        CHECK(counters().file_pages < stuck);
+        evict(space, a, 32);
+        CHECK_EQ(counters().file_pages, stuck);
+        b.write_answer = QUIRE_OK;
+        CHECK(quire_object_flush(refused, 16 * PAGE, 16 * PAGE) == QUIRE_OK);
+        CHECK(quire_object_flush(refused, 0, 32 * PAGE) == QUIRE_OK);
+        for (uint64_t i = 0; i < 32; i++)
+                CHECK_EQ(b.page[i], 0x60);
+        CHECK_EQ(counters().file_pages, 0);
+        quire_grant_close(refused);
+        quire_grant_close(other);
+        release(space, a);
+        release(space, c);
+        finish();
+}
+
 static void on_linux(void)
 {
         RUN(test_D4_what_is_kept_is_promised);
@@ -99,6 +140,7 @@ static void on_simulated(void)
 {
         RUN(test_D4_what_can_go_makes_room);
         RUN(test_D4_what_is_kept_is_promised);
+        RUN(test_B61_a_flush_finds_a_buffer);
 }
 
 int main(int argc, char **argv)
