@@ -400,25 +400,6 @@ void quire_pagers_forked(struct quire_system *sys)
 
 /* ------------------------------------------------------------------ writing back */
 
-/* Hand a buffer to its pager, with the lock dropped; the answer is in .io.status. */
-void quire_pager_write(struct quire_system *sys, struct quire_buffer *b)
-{
-        struct quire_object *o = b->object;
-
-        must(sys, o->pager && b->io.count && b->state == QUIRE_BUF_GOING);
-        must(sys, b->io.slot + b->io.count <= o->count);
-        if (o->dead || !o->pager->write) {
-                b->io.status = QUIRE_IO_ERROR;
-                return;
-        }
-        quire_unlock(sys);
-        b->io.status = o->pager->write(o->context, b->io.slot << sys->shift,
-                                       (uint64_t)b->io.count << sys->shift,
-                                       (const void *const *)b->io.page);
-        quire_lock(sys);
-        sys->counters.pages_out += b->io.status == QUIRE_OK ? b->io.count : 0;
-}
-
 /* A page's contents are in a frame; waits and reclaims (drops and retakes the lock), so
  * the page is looked up again.  Null: they can not be had. */
 static struct quire_page *bring(struct quire_object *o, uint64_t index)

@@ -305,9 +305,10 @@ struct quire_pager {
          */
         enum quire_status (*fill)(void *context, uint64_t offset, uint64_t bytes,
                                   unsigned access, void *const page[]);
-        /* Write modified pages home.  Anything but OK: they stay modified, and
-         * nothing is lost.  Null: modified pages have no home but the pagefile.  Called by
-         * flush, when the object goes, and by the thread that needs frames. */
+        /* Write modified pages home.  Anything but OK: they stay modified, nothing is
+         * lost, and they are handed over again later.  Null: modified pages have no home but
+         * the pagefile.  Called by flush, when the object goes, and by the thread that needs
+         * frames. */
         enum quire_status (*write)(void *context, uint64_t offset, uint64_t bytes,
                                    const void *const page[]);
         /*
