@@ -418,7 +418,8 @@ QUIRE_CHECKED enum quire_status quire_pager_fail(struct quire_grant *, uint64_t 
 void quire_pager_filled(struct quire_object *, uint64_t offset, uint64_t bytes,
                         enum quire_status);
 /* The pager is dead: whoever waits for it is denied (IO_ERROR), and so is every
- * access to a page that is not here.  Its functions are not called any more. */
+ * access to a page that is not here.  Its functions are not called any more.  Modified pages
+ * stay; where it was to evict them, nothing promises room for them, and others may lack it. */
 void quire_pager_died(struct quire_grant *);
 
 /* A grant of the same object with the rights given, derived from this one.
