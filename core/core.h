@@ -327,10 +327,13 @@ enum quire_status quire_pager_ask(struct quire_object *, uint64_t index, unsigne
 enum quire_ahead { QUIRE_AHEAD_FREE, QUIRE_AHEAD_RECLAIM };
 uint64_t quire_pager_ask_ahead(struct quire_object *, uint64_t index, uint64_t count,
                                enum quire_ahead);
-void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_object_flush_last(struct quire_object *);
 void quire_pager_abandoned(struct quire_object *);
 void quire_pagers_forked(struct quire_system *);
+
+/* home.c: buffers on their way to a pager */
+void quire_pager_write(struct quire_system *, struct quire_buffer *);
+bool quire_pager_offer(struct quire_system *);
 
 /* record.c: which pages were asked for, and asking for them again */
 void quire_record_note(struct quire_object *, uint64_t index, uint64_t count);

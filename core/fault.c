@@ -52,6 +52,7 @@ struct walk {
         enum quire_event_kind kind;        /* what it took so far */
         uint64_t brought;                  /* pages, with those ahead */
         uint64_t shown;                    /* likewise */
+        bool looked;                       /* it was shown, and went while others were asked for */
         enum quire_reason why;             /* of STEP_DENY */
         uint64_t refused;                  /* records that there was no memory for, up to now */
         unsigned refusals;                 /* steps that this made room for, in vain */
@@ -641,8 +642,8 @@ static struct quire_outcome deny(enum quire_reason why)
 }
 
 /* Beyond a run of faults that has proved itself the pager fills pages while others are
- * used: more of them each time (drops and retakes the lock). */
-static void look_ahead(struct walk *w, uint64_t next)
+ * used: more of them each time.  True: they were asked for (drops and retakes the lock). */
+static bool look_ahead(struct walk *w, uint64_t next)
 {
         const struct quire_region *r = w->region;
         struct quire_object *o = w->object;
@@ -651,15 +652,30 @@ static void look_ahead(struct walk *w, uint64_t next)
 
         if (!o->pager || !o->pager->ahead || o->dead || r->pattern == QUIRE_READ_RANDOM || !s ||
             (s->window < QUIRE_MOST_AHEAD && r->pattern != QUIRE_READ_SEQUENTIAL))
-                return;
+                return false;
         s->depth = (uint32_t)quire_min(quire_max(2 * s->depth, 2 * QUIRE_MOST_AHEAD),
                                        quire_min(DEEPEST, w->system->budget / 8));
         from = s->asked > next && s->asked - next <= DEEPEST ? s->asked : next;
         to = quire_min(next + s->depth, end);
         if (to <= from || (to < end && to - from < quire_min(QUIRE_MOST_AHEAD, s->depth)))
-                return;
+                return false;
         s->asked = to;
         (void)quire_pager_ask_ahead(o, from, to - from, QUIRE_AHEAD_RECLAIM);
+        return true;
+}
+
+/* May the access go on, although others were asked for since the page was shown? */
+static bool is_still_shown(struct walk *w)
+{
+        const struct quire_page *p = NULL;
+
+        must_hold(w->system);
+        w->region = quire_region_find(w->space, w->va);
+        if (w->region && w->region->object) {
+                w->index = quire_region_index(w->region, w->va);
+                p = quire_source_of(w->region->object, w->index).page;
+        }
+        return p && quire_page_shown_at(p, w->region, w->va) & w->access;
 }
 
 static void count_done(struct walk *w, uint64_t there)
@@ -690,12 +706,15 @@ static struct quire_outcome walk_on(struct walk *w)
                         continue;
                 if (step == STEP_DENY)
                         return deny(w->why);
-                if (step == STEP_DONE && w->page->where == QUIRE_AT_FRAME) {
+                if (step == STEP_DONE && w->page->where == QUIRE_AT_FRAME && !w->looked) {
                         uint64_t there = quire_max(quire_max(w->brought, w->shown), 1);
 
                         count_done(w, there);
-                        if (w->ticket && w->ticket != QUIRE_NO_ALARM)
-                                look_ahead(w, w->index + there);
+                        w->looked = w->ticket && w->ticket != QUIRE_NO_ALARM &&
+                                    look_ahead(w, w->index + there) && !is_still_shown(w);
+                        w->alone |= w->looked;
+                        if (w->looked)
+                                continue;
                 }
                 return (struct quire_outcome){ step == STEP_PEND ? QUIRE_PENDING : QUIRE_RESUME,
                                                0, w->kind };

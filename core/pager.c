@@ -400,25 +400,6 @@ void quire_pagers_forked(struct quire_system *sys)
 
 /* ------------------------------------------------------------------ writing back */
 
-/* Hand a buffer to its pager, with the lock dropped; the answer is in .io.status. */
-void quire_pager_write(struct quire_system *sys, struct quire_buffer *b)
-{
-        struct quire_object *o = b->object;
-
-        must(sys, o->pager && b->io.count && b->state == QUIRE_BUF_GOING);
-        must(sys, b->io.slot + b->io.count <= o->count);
-        if (o->dead || !o->pager->write) {
-                b->io.status = QUIRE_IO_ERROR;
-                return;
-        }
-        quire_unlock(sys);
-        b->io.status = o->pager->write(o->context, b->io.slot << sys->shift,
-                                       (uint64_t)b->io.count << sys->shift,
-                                       (const void *const *)b->io.page);
-        quire_lock(sys);
-        sys->counters.pages_out += b->io.status == QUIRE_OK ? b->io.count : 0;
-}
-
 /* A page's contents are in a frame; waits and reclaims (drops and retakes the lock), so
  * the page is looked up again.  Null: they can not be had. */
 static struct quire_page *bring(struct quire_object *o, uint64_t index)
@@ -514,13 +495,46 @@ static bool wait_for_buffer(struct quire_system *sys)
         return true;
 }
 
+/* The stuck buffer that holds least; null: there is none. */
+static struct quire_buffer *least_stuck(struct quire_system *sys)
+{
+        struct quire_buffer *least = NULL;
+
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+
+                if (b->state == QUIRE_BUF_STUCK && (!least || b->live < least->live))
+                        least = b;
+        }
+        return least;
+}
+
+/* All buffers are stuck, perhaps with what another pager refused: one is made free by
+ * bringing what it holds back to frames (drops and retakes the lock).  False: there are none. */
+static bool empty_stuck(struct quire_system *sys)
+{
+        struct quire_buffer *b = least_stuck(sys);
+
+        must_hold(sys);
+        while (b && b->state == QUIRE_BUF_STUCK && b->live) {
+                unsigned i = 0;
+
+                while (!b->page[i])
+                        i++;
+                must(sys, i < b->io.count);                                    /* B2 */
+                if (quire_page_bring(b->page[i]) != QUIRE_OK)
+                        return false;
+        }
+        return true;
+}
+
 /* Write what is owed in the range, and wait for it.  BUSY: all but what is held.
  * => the caller holds the object */
 static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end,
                                enum holders holders)
 {
         struct quire_system *sys = o->system;
-        uint64_t failures = o->failures, at = first;
+        uint64_t failures = o->failures, at = first, emptied = UINT64_MAX;
         enum quire_status st = QUIRE_OK;
         bool held = false;
 
@@ -531,6 +545,10 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
 
                 if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
+                if (did == QUIRE_BUSY && emptied != at && empty_stuck(sys)) {
+                        emptied = at;                /* once: others may fill it again */
+                        continue;
+                }
                 if (did == QUIRE_LIMIT)
                         held = true;
                 else if (did != QUIRE_OK)

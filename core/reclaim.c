@@ -248,7 +248,9 @@ enum quire_status quire_reclaim(struct quire_system *sys)
                 return QUIRE_OK;
         if (!spilled && quire_tier_compact(sys))
                 return QUIRE_OK;
-        return spilled ? QUIRE_OK : wait_for_others(sys, settled);
+        if (spilled || wait_for_others(sys, settled) == QUIRE_OK)
+                return QUIRE_OK;
+        return quire_pager_offer(sys) ? QUIRE_OK : QUIRE_NO_MEMORY;
 }
 
 /* The same, until so many frames can be had at once: one page may need another's

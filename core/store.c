@@ -15,7 +15,8 @@
  * until the transfer is done: nobody ever waits for a write of the page he
  * wants.  A transfer that fails leaves the contents in the buffer, which then
  * looks for other slots (STUCK while there are none): nothing is lost.  What a pager
- * did not take goes to a pagefile, and stays owed.
+ * did not take goes to a pagefile, and stays owed; while it is stuck, the pager is
+ * asked to take it again before anybody is told that there is no room.
  *
  *      FREE -> OPEN -> FULL -> GOING -> FREE
  *                        ^       |  failed
@@ -590,34 +591,11 @@ static void buffer_written(struct quire_system *sys, struct quire_buffer *b)
         b->state = QUIRE_BUF_FREE;
 }
 
-/* Give the buffer's pages other slots; false: there are not enough. */
-static bool move_slots(struct quire_system *sys, struct quire_buffer *b)
-{
-        unsigned want = b->io.count, file;
-
-        if (!quire_slot_take_all(sys, want, &file, &b->io.slot))
-                return false;
-        b->room = want;
-        b->file = (uint8_t)file;
-        b->io.file = sys->files[file].host_file;
-        for (unsigned i = 0; i < want; i++) {
-                struct quire_page *p = b->page[i];
-
-                sum_slot(sys, b, i);
-                if (p && p->slot.kind == QUIRE_SLOT_FILE) {
-                        p->slot.file = b->file;
-                        p->slot.number = b->io.slot + i;
-                }
-        }
-        return true;
-}
-
-/* Pages that nobody wants any more leave room for slots that are not there. */
-static bool retry_buffer(struct quire_system *sys, struct quire_buffer *b)
+/* Pages that nobody wants any more are left out. */
+static void close_ranks(struct quire_system *sys, struct quire_buffer *b)
 {
         unsigned n = 0;
 
-        must(sys, b->state == QUIRE_BUF_STUCK);
         for (unsigned i = 0; i < b->io.count; i++) {
                 if (!b->page[i])
                         continue;
@@ -625,16 +603,46 @@ static bool retry_buffer(struct quire_system *sys, struct quire_buffer *b)
                 if (n != i)
                         memcpy(buffer_page(sys, b, n), buffer_page(sys, b, i),
                                (size_t)1 << sys->shift);
+                b->io.page[n] = buffer_page(sys, b, n);
                 b->page[n++] = b->page[i];
         }
-        b->io.count = n;
-        b->room = 0;
-        if (!n) {
+        must(sys, n == b->live);                                               /* B2 */
+        b->io.count = b->room = n;
+}
+
+/* The buffer's pages have these slots now. */
+static void move_slots(struct quire_system *sys, struct quire_buffer *b, unsigned file,
+                       uint64_t slot)
+{
+        b->io.slot = slot;
+        b->file = (uint8_t)file;
+        b->io.file = sys->files[file].host_file;
+        for (unsigned i = 0; i < b->io.count; i++) {
+                struct quire_page *p = b->page[i];
+
+                sum_slot(sys, b, i);
+                if (p->slot.kind == QUIRE_SLOT_FILE) {
+                        p->slot.file = b->file;
+                        p->slot.number = b->io.slot + i;
+                }
+        }
+}
+
+/* Other slots for what is in the buffer; false: there are not enough. */
+static bool retry_buffer(struct quire_system *sys, struct quire_buffer *b)
+{
+        unsigned file;
+        uint64_t slot;
+
+        must(sys, b->state == QUIRE_BUF_STUCK);
+        if (!b->live) {
                 b->state = QUIRE_BUF_FREE;
                 return true;
         }
-        if (!move_slots(sys, b))
+        if (!quire_slot_take_all(sys, b->live, &file, &slot))
                 return false;
+        close_ranks(sys, b);
+        move_slots(sys, b, file, slot);
         b->state = QUIRE_BUF_FULL;
         sys->going++;
         return true;

@@ -311,9 +311,10 @@ struct quire_pager {
          */
         enum quire_status (*fill)(void *context, uint64_t offset, uint64_t bytes,
                                   unsigned access, void *const page[]);
-        /* Write modified pages home.  Anything but OK: they stay modified, and
-         * nothing is lost.  Null: modified pages have no home but the pagefile.  Called by
-         * flush, when the object goes, and by the thread that needs frames. */
+        /* Write modified pages home.  Anything but OK: they stay modified, nothing is
+         * lost, and they are handed over again later.  Null: modified pages have no home but
+         * the pagefile.  Called by flush, when the object goes, and by the thread that needs
+         * frames. */
         enum quire_status (*write)(void *context, uint64_t offset, uint64_t bytes,
                                    const void *const page[]);
         /*
@@ -374,8 +375,9 @@ void quire_object_describe(struct quire_grant *, struct quire_object_info *out);
 /* Write pages of the range that were modified home (CALLBACK with a write
  * function), and wait until that is done.  Pages that are held with W are written as they
  * are, and stay modified.  DENIED: the grant lacks W.  IO_ERROR: some could not be
- * written; they stay modified.  BUSY: those that are held could not (SOLE, where frames
- * are not shared: they can be read in one place only); all others are home. */
+ * written; they stay modified (also where nothing but pages that could not be is left in
+ * memory, and no room to write from).  BUSY: those that are held could not (SOLE, where
+ * frames are not shared: they can be read in one place only); all others are home. */
 QUIRE_CHECKED enum quire_status quire_object_flush(struct quire_grant *, uint64_t offset,
                                                    uint64_t bytes);
 /* Runs of pages that are modified and not home yet, ascending, at most *count of them
@@ -422,7 +424,8 @@ QUIRE_CHECKED enum quire_status quire_pager_fail(struct quire_grant *, uint64_t 
 void quire_pager_filled(struct quire_object *, uint64_t offset, uint64_t bytes,
                         enum quire_status);
 /* The pager is dead: whoever waits for it is denied (IO_ERROR), and so is every
- * access to a page that is not here.  Its functions are not called any more. */
+ * access to a page that is not here.  Its functions are not called any more.  Modified pages
+ * stay; where it was to evict them, nothing promises room for them, and others may lack it. */
 void quire_pager_died(struct quire_grant *);
 
 /* A grant of the same object with the rights given, derived from this one.

@@ -169,6 +169,15 @@ struct run_book *run_book_open(struct run *r, uint64_t pages)
         return b;
 }
 
+bool run_is_short(const struct run *r)
+{
+        bool homeless = false;
+
+        for (unsigned i = 0; i < RUN_BOOKS; i++)
+                homeless |= r->book[i].run && r->book[i].dead && r->book[i].pager.evicts;
+        return r->hurt || homeless;
+}
+
 uint8_t run_book_number(const struct run_book *b)
 {
         return (uint8_t)(b - b->run->book + 1);

@@ -356,7 +356,7 @@ static void act_hold(struct run *r)
         if (held & (r->page - 1) || held >> r->shift > most)
                 run_fails(r, "held %#lx, at most %#lx may be", (unsigned long)held,
                           (unsigned long)(most << r->shift));
-        if (held >> r->shift < most && run_failed(r) == r->failed && !r->hurt &&
+        if (held >> r->shift < most && run_failed(r) == r->failed && !run_is_short(r) &&
             r->promises.locked + most <= r->promises.lock_limit && !run_at_limit(r) &&
             !is_booked(r, &t))
                 run_fails(r, "held %#lx, %#lx could be", (unsigned long)held,

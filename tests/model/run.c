@@ -203,7 +203,7 @@ bool run_excused(struct run *r, enum quire_status got)
         for (unsigned i = 0; i < RUN_BOOKS; i++)
                 failed |= r->book[i].run && (r->book[i].dead || got == QUIRE_BROKEN);
         if (got == QUIRE_NO_MEMORY)
-                failed |= r->hurt || run_at_limit(r);
+                failed |= run_is_short(r) || run_at_limit(r);
         if (!failed || (got != QUIRE_NO_MEMORY && got != QUIRE_IO_ERROR && got != QUIRE_BUSY &&
                         got != QUIRE_BROKEN))
                 return false;

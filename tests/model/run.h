@@ -86,7 +86,7 @@ struct run {
         bool trace;                      /* print every step */
         uint64_t charged;                /* pages of the budget */
         uint64_t failed;                 /* calls that were made to fail, up to this step's begin */
-        bool hurt;                       /* a write failed: storage may be less than was promised */
+        bool hurt;                       /* a write failed: see run_is_short() */
 };
 
 /* The choices that make a run: from its seed alone. */
@@ -166,6 +166,9 @@ void run_compare_objects(struct run *, bool contents);
 struct run_book *run_book_open(struct run *, uint64_t pages);
 uint8_t run_book_number(const struct run_book *);
 void run_book_close(struct run_book *);
+/* May storage be less than was promised?  A write failed, or a pager is dead that was to take
+ * what must leave memory, for which nobody promised any. */
+bool run_is_short(const struct run *);
 bool run_is_home(struct run_book *, uint64_t index);
 struct run_book *run_book_at(struct run *, unsigned space, uint64_t va, uint64_t *index);
 

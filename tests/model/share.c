@@ -5,6 +5,7 @@
  * Does not decide: what is right (objects.c), what the pagers do (book.c).
  */
 #include "run.h"
+#include "../../core/core.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -374,6 +375,17 @@ static void compare_flushed(struct run *r, const struct run_grant *g, uint64_t f
         run_compare_objects(r, true);
 }
 
+/* Does what was refused take all buffers, and is there no frame to have it back? */
+static bool is_full(const struct run *r)
+{
+        const struct quire_system *sys = r->system;
+
+        for (unsigned i = 0; i < sys->buffer_count; i++)
+                if (sys->buffers[i].state != QUIRE_BUF_STUCK)
+                        return false;
+        return run_is_short(r) && sys->taken + sys->headroom >= sys->budget;
+}
+
 void act_flush(struct run *r)
 {
         const struct run_grant *g = pick_grant(r);
@@ -395,7 +407,7 @@ void act_flush(struct run *r)
                 want = QUIRE_NOT_PRESENT;
         else if (!(g->model->rights & QUIRE_W))
                 want = QUIRE_DENIED;
-        else if (st == QUIRE_IO_ERROR && r->book[o->book - 1].dead)
+        else if (st == QUIRE_IO_ERROR && (r->book[o->book - 1].dead || is_full(r)))
                 want = QUIRE_IO_ERROR;
         else if (st == QUIRE_BUSY && is_any_out_of_reach(r, o, first, pages))
                 want = QUIRE_BUSY;
@@ -489,8 +501,19 @@ void act_pager_fail(struct run *r)
 
 /* ---------------------------------------------------------------------- spaces */
 
+/* A copy that is begun again lets go of what it had, and then objects that nobody else refers to
+ * are flushed: what they were charged is not any more.  => the copy was made */
+static void learn_flushed(struct run *r)
+{
+        if (r->system->counters.committed > quire_charge_limit(r->system))
+                run_fails(r, "%lu pages are committed after a copy",
+                          (unsigned long)r->system->counters.committed);
+        r->promises.besides = 0;
+}
+
 void act_space_clone(struct run *r)
 {
+        uint64_t committed = r->system->counters.committed;
         unsigned space = (unsigned)draw_below(&r->draw, r->spaces);
         enum quire_status st;
 
@@ -499,6 +522,8 @@ void act_space_clone(struct run *r)
                 return;
         run_says(r, "copy of space %u", space);
         st = r->shape.driver->space_clone(r->drive, r->space[space], &r->space[r->spaces]);
+        if (st == QUIRE_OK && r->system->counters.committed > committed)
+                learn_flushed(r);
         run_same(r, st, model_space_clone(&r->model[space], &r->model[r->spaces]));
         if (st != QUIRE_OK)
                 return;

@@ -23,7 +23,7 @@ static bool is_excused(const struct run *r, enum quire_reason why)
 {
         if (why != QUIRE_WHY_NO_MEMORY && why != QUIRE_WHY_IO_ERROR)
                 return false;
-        return run_failed(r) != r->failed || (r->hurt && why == QUIRE_WHY_NO_MEMORY);
+        return run_failed(r) != r->failed || (run_is_short(r) && why == QUIRE_WHY_NO_MEMORY);
 }
 
 /* Denied for what the page's pager said, or because no more may be committed. */

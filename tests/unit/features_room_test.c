@@ -1,6 +1,6 @@
 /*
  * features_room_test.c - pages of pagers beside private memory: the room that they leave to
- * others, and what they take of it while they are kept.
+ * others, what they take of it while they are kept, and what becomes of those that nobody takes.
  */
 #include "book.h"
 
@@ -90,6 +90,102 @@ static void test_D4_what_is_kept_is_promised(void)
         try_kept_pages(&home_pager);
 }
 
+/* A home refuses pages until no buffer is left for any, and the pagefile has no room for
+ * them.  Whoever is flushed then finds one, and so does the home when it takes pages again. */
+static void test_B61_a_flush_finds_a_buffer(void)
+{
+        const struct drive_options o = { .budget = 128 << 12, .pagefile_bytes = 1 << 12 };
+        struct quire_grant *refused, *other;
+        uint64_t a, c, stuck;
+        struct book b, d;
+
+        begin_with(o);
+        refused = open_book(&b, &home_pager, 0);
+        other = open_book(&d, &home_pager, 0);
+        a = map(space, refused, 0, 32, RW, 0);
+        c = map(space, other, 0, 16, RW, 0);
+        for (uint64_t i = 0; i < 32; i++)
+                CHECK_EQ(store(a + i * PAGE, 0x60), 0);
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK_EQ(store(c + i * PAGE, 0x70), 0);
+        b.write_answer = QUIRE_NO_SPACE;
+        evict(space, a, 32);
+        stuck = counters().file_pages;
+        CHECK_EQ(stuck, sys->buffer_count * quire_min(sys->buffer_pages, home_pager.most));
+        CHECK(quire_object_flush(other, 0, 16 * PAGE) == QUIRE_OK);
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK_EQ(d.page[i], 0x70);
+        CHECK(counters().file_pages < stuck);
+        evict(space, a, 32);
+        CHECK_EQ(counters().file_pages, stuck);
+        b.write_answer = QUIRE_OK;
+        CHECK(quire_object_flush(refused, 16 * PAGE, 16 * PAGE) == QUIRE_OK);
+        CHECK(quire_object_flush(refused, 0, 32 * PAGE) == QUIRE_OK);
+        for (uint64_t i = 0; i < 32; i++)
+                CHECK_EQ(b.page[i], 0x60);
+        CHECK_EQ(counters().file_pages, 0);
+        quire_grant_close(refused);
+        quire_grant_close(other);
+        release(space, a);
+        release(space, c);
+        finish();
+}
+
+/* Stores to private pages from *at on, until one is denied. */
+static unsigned fill_up(uint64_t va, uint64_t pages, uint64_t *at)
+{
+        unsigned why = 0;
+
+        while (*at < pages && !(why = store(va + *at * PAGE, 0x50)))
+                ++*at;
+        return why;
+}
+
+/* Memory is full of what a home refused, and there is no frame to have any of it back: when
+ * it takes pages again, it is asked to.  What it has newer contents of is kept from it. */
+static void test_B61_what_was_refused_is_offered_again(void)
+{
+        const struct drive_options o = { .budget = 96 << 12, .pagefile_bytes = 1 << 12 };
+        uint64_t a, own, at = 0, held;
+        struct quire_grant *g;
+        struct book b;
+
+        begin_with(o);
+        held = quire_min(sys->buffer_pages, home_pager.most);
+        g = open_book(&b, &home_pager, 0);
+        a = map(space, g, 0, 64, RW, 0);
+        own = region(40);
+        for (uint64_t i = 0; i < 64; i++)
+                CHECK_EQ(store(a + i * PAGE, 0x60), 0);
+        b.write_answer = QUIRE_NO_SPACE;
+        evict(space, a, 2 * held);
+        CHECK_EQ(sys->buffer_count, 2);
+        CHECK_EQ(counters().file_pages, 2 * held);         /* both buffers are stuck */
+        for (uint64_t i = 0; i < held; i++)                /* one is not any more */
+                CHECK_EQ(byte_at(a + i * PAGE), 0x60);
+        CHECK_EQ(store(a + (held + 1) * PAGE, 0x61), 0);
+        b.write_answer = QUIRE_OK;
+        CHECK(quire_object_flush(g, (held + 1) * PAGE, PAGE) == QUIRE_OK);
+        CHECK_EQ(b.page[held + 1], 0x61);
+        b.write_answer = QUIRE_NO_SPACE;
+        for (unsigned i = 0; i < 3; i++)
+                CHECK_EQ(fill_up(own, 40, &at), QUIRE_WHY_NO_MEMORY);
+        CHECK(at > 8 && at < 40);
+        quire_system_audit(sys);
+        b.write_answer = QUIRE_OK;
+        CHECK_EQ(fill_up(own, 40, &at), 0);
+        CHECK(b.page[held] == 0x60 && b.page[held + 1] == 0x61 && b.page[held + 2] == 0x60);
+        CHECK(quire_object_flush(g, 0, 64 * PAGE) == QUIRE_OK);
+        for (uint64_t i = 0; i < 64; i++)
+                CHECK_EQ(b.page[i], i == held + 1 ? 0x61 : 0x60);
+        for (uint64_t i = 0; i < 40; i++)
+                CHECK_EQ(byte_at(own + i * PAGE), 0x50);
+        quire_grant_close(g);
+        release(space, a);
+        release(space, own);
+        finish();
+}
+
 static void on_linux(void)
 {
         RUN(test_D4_what_is_kept_is_promised);
@@ -99,6 +195,8 @@ static void on_simulated(void)
 {
         RUN(test_D4_what_can_go_makes_room);
         RUN(test_D4_what_is_kept_is_promised);
+        RUN(test_B61_a_flush_finds_a_buffer);
+        RUN(test_B61_what_was_refused_is_offered_again);
 }
 
 /* What the caller has of its own counts: of frames, tier and buffers there is that much
