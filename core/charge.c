@@ -45,6 +45,14 @@ uint64_t quire_charge_limit(const struct quire_system *sys)
         return quire_charge_limit_at(sys, sys->budget);
 }
 
+/* May so many pages more be promised? */
+bool quire_charge_fits(const struct quire_system *sys, uint64_t pages)
+{
+        uint64_t limit = quire_charge_limit(sys), committed = sys->counters.committed;
+
+        return !pages || (committed <= limit && pages <= limit - committed);
+}
+
 bool quire_region_charged(const struct quire_region *r)
 {
         return !r->grant || r->copy;
@@ -54,13 +62,12 @@ bool quire_region_charged(const struct quire_region *r)
 bool quire_charge(struct quire_space *s, struct quire_region *r, uint64_t pages)
 {
         struct quire_counters *c = &s->system->counters;
-        uint64_t limit = quire_charge_limit(s->system);
 
         must_hold(s->system);
         must(s->system, r->space == s && r->kind != QUIRE_FOREIGN);
         must(s->system, pages <= r->count - r->counters.committed);
         if (quire_region_charged(r)) {
-                if (pages && (c->committed > limit || pages > limit - c->committed))
+                if (!quire_charge_fits(s->system, pages))
                         return false;
                 c->committed += pages;
         }

@@ -109,14 +109,32 @@ static enum quire_status copy_region(const struct quire_region *r, struct quire_
         return st;
 }
 
-static enum quire_status copy_regions(struct quire_space *from, struct quire_space *into)
+/* May all of it be copied, and promised? */
+static enum quire_status may_copy_regions(struct quire_space *from)
 {
         enum quire_status st = QUIRE_OK;
+        uint64_t pages = 0;
+
+        for (struct quire_node *n = quire_tree_first(&from->regions); n && st == QUIRE_OK;
+             n = quire_tree_next(n)) {
+                const struct quire_region *r = quire_region_of(n);
+
+                if (n == &from->sentinel.node || r->kind == QUIRE_FOREIGN)
+                        continue;
+                st = may_copy(r);
+                pages += quire_region_charged(r) ? r->counters.committed : 0;
+        }
+        must(from->system, pages <= from->system->counters.committed);         /* G1 */
+        if (st == QUIRE_OK && !quire_charge_fits(from->system, pages))
+                st = QUIRE_LIMIT;
+        return st;
+}
+
+static enum quire_status copy_regions(struct quire_space *from, struct quire_space *into)
+{
+        enum quire_status st = may_copy_regions(from);
         struct quire_node *n;
 
-        for (n = quire_tree_first(&from->regions); n && st == QUIRE_OK; n = quire_tree_next(n))
-                if (n != &from->sentinel.node && quire_region_of(n)->kind != QUIRE_FOREIGN)
-                        st = may_copy(quire_region_of(n));
         for (n = quire_tree_first(&from->regions); n && st == QUIRE_OK; n = quire_tree_next(n))
                 if (n != &from->sentinel.node && quire_region_of(n)->kind != QUIRE_FOREIGN)
                         st = copy_region(quire_region_of(n), into);

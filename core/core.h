@@ -443,6 +443,7 @@ bool quire_layout_refuses(const struct quire_layout *, uint64_t first, uint64_t 
 bool quire_charge(struct quire_space *, struct quire_region *, uint64_t pages);
 void quire_refund(struct quire_space *, struct quire_region *, uint64_t pages);
 uint64_t quire_charge_limit(const struct quire_system *);
+bool quire_charge_fits(const struct quire_system *, uint64_t pages);
 uint64_t quire_frames_at(const struct quire_system *, uint64_t budget);
 uint64_t quire_charge_limit_at(const struct quire_system *, uint64_t budget);
 

@@ -78,10 +78,9 @@ void quire_object_leave(struct quire_object *child)
 bool quire_object_charge(struct quire_object *o, uint64_t pages)
 {
         struct quire_counters *c = &o->system->counters;
-        uint64_t limit = quire_charge_limit(o->system);
 
         must_hold(o->system);
-        if (pages && (c->committed > limit || pages > limit - c->committed))
+        if (!quire_charge_fits(o->system, pages))
                 return false;
         c->committed += pages;
         o->charged += pages;

@@ -501,19 +501,8 @@ void act_pager_fail(struct run *r)
 
 /* ---------------------------------------------------------------------- spaces */
 
-/* A copy that is begun again lets go of what it had, and then objects that nobody else refers to
- * are flushed: what they were charged is not any more.  => the copy was made */
-static void learn_flushed(struct run *r)
-{
-        if (r->system->counters.committed > quire_charge_limit(r->system))
-                run_fails(r, "%lu pages are committed after a copy",
-                          (unsigned long)r->system->counters.committed);
-        r->promises.besides = 0;
-}
-
 void act_space_clone(struct run *r)
 {
-        uint64_t committed = r->system->counters.committed;
         unsigned space = (unsigned)draw_below(&r->draw, r->spaces);
         enum quire_status st;
 
@@ -522,8 +511,6 @@ void act_space_clone(struct run *r)
                 return;
         run_says(r, "copy of space %u", space);
         st = r->shape.driver->space_clone(r->drive, r->space[space], &r->space[r->spaces]);
-        if (st == QUIRE_OK && r->system->counters.committed > committed)
-                learn_flushed(r);
         run_same(r, st, model_space_clone(&r->model[space], &r->model[r->spaces]));
         if (st != QUIRE_OK)
                 return;

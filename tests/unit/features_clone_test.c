@@ -123,6 +123,37 @@ static void test_space_clone_is_refused(void)
         finish();
 }
 
+/* A page that is held must be copied at once, and there is no frame for it; but the copy is
+ * more than may be promised, and that is what it is refused for. */
+static void test_space_clone_is_refused_before_it_begins(void)
+{
+        const struct drive_options o = { .budget = 96 << 12, .pagefile_bytes = 1 << 12,
+                                         .commit_limit = 96 << 12 };
+        struct quire_space *copy = NULL;
+        uint64_t a, b, pages, held;
+
+        begin_with(o);
+        a = region(1);
+        CHECK(quire_region_hold(space, a, PAGE, W, &held) == QUIRE_OK);
+        CHECK_EQ(held, PAGE);
+        pages = quire_frames_at(sys, sys->budget);         /* the file takes one */
+        b = region(pages);
+        for (uint64_t i = 0; i < pages; i++)
+                CHECK_EQ(store(b + i * PAGE, 1), 0);
+        CHECK(quire_space_clone(space, &copy) == QUIRE_LIMIT);
+        CHECK(!copy);
+        CHECK_EQ(counters().committed, pages + 1);
+        CHECK(quire_region_discard(space, b, pages * PAGE) == QUIRE_OK);
+        CHECK(quire_space_clone(space, &copy) == QUIRE_LIMIT);
+        release(space, b);
+        copy = clone_space(space);
+        CHECK_EQ(counters().committed, 2);
+        quire_space_close(copy);
+        quire_region_unhold(space, a, held);
+        release(space, a);
+        finish();
+}
+
 static void check_watch(struct quire_space *s, uint64_t va, uint64_t pages, const bool *written)
 {
         uint64_t out[64], n = 64, k = 0;
@@ -528,6 +559,7 @@ static void all(void)
         RUN(test_space_clone);
         RUN(test_space_clone_costs_no_frame_until_written);
         RUN(test_space_clone_is_refused);
+        RUN(test_space_clone_is_refused_before_it_begins);
         RUN(test_space_clone_keeps_the_watch);
         RUN(test_space_clone_copies_attributes_and_no_locks);
         RUN(test_space_clone_of_views_that_copy);
