@@ -60,7 +60,7 @@ long __wrap_quire_uffd_protect(struct quire_linux *l, uint64_t va, uint64_t page
         if (wp && in_view(va) && va == latest)
                 moved += (unsigned)pages;
         if (wp && tarry && in_view(va))
-                for (unsigned i = 0; i < 50; i++)
+                for (unsigned i = 0; i < 10; i++)
                         (void)sys_call3(SYS_sched_yield, 0, 0, 0);
         return __real_quire_uffd_protect(l, va, pages, wp);
 }
