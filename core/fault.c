@@ -28,7 +28,7 @@
 #include "core.h"
 
 #define MOST_REFUSALS 3u
-#define MOST_AROUND 16u          /* pages that others see, shown with one fault */
+#define MOST_AROUND 16u          /* pages that are there, shown with one fault */
 #define DEEPEST 4096u            /* pages that a pager is asked for beyond those */
 
 /* One access on its way. */
@@ -456,15 +456,16 @@ static bool make_writable(struct walk *w)
 }
 
 /* Is it to be shown with the page before it: brought in with that, or, in reach of one
- * fault, seen elsewhere and not yet here? */
+ * fault, there anyway and not yet shown here?  Not what the policy put aside to see who
+ * still wants it.  A write takes along what was written before, so that nothing counts as
+ * modified, and no copy is given up, that nobody wrote to. */
 static bool goes_along(const struct walk *w, const struct quire_page *p, unsigned n)
 {
-        if (!p || p->queue == QUIRE_Q_COOL)
+        if (!p || p->queue == QUIRE_Q_COOL || quire_page_shown_at(p, w->region, w->va + n))
                 return false;
-        if (!quire_page_seen(p))
-                return p->flags & QUIRE_PAGE_IS_AHEAD;
-        return n < MOST_AROUND && w->access != QUIRE_W &&
-               !quire_page_shown_at(p, w->region, w->va + n);
+        if (p->flags & QUIRE_PAGE_IS_AHEAD)
+                return true;
+        return n < MOST_AROUND && (w->access != QUIRE_W || p->flags & QUIRE_PAGE_IS_DIRTY);
 }
 
 /* The page and those after it that can be shown alike. */

@@ -1,7 +1,7 @@
 /*
  * features_fork_test.c - what a duplicated process needs of the core: a freeze that ends
- * however hard others page meanwhile, that waits for nobody who waits for it, and a
- * child whose pages go where they belong.
+ * however hard others page meanwhile, that waits for nobody who waits for it, a child
+ * whose pages go where they belong, and what was hidden for it seen again at little cost.
  */
 #include "book.h"
 
@@ -315,11 +315,176 @@ static void test_L_what_goes_home_gets_there_before_a_fork(void)
         finish();
 }
 
+/* ------------------------------------------------------------- what the fork hid is seen again */
+
+static void freeze_and_thaw(void)
+{
+        quire_system_freeze(sys);
+        quire_system_thaw(sys);
+}
+
+/* Faults that this many accesses in a row take. */
+static uint64_t faults_of(uint64_t va, uint64_t first, uint64_t pages, unsigned access)
+{
+        uint64_t before = counters().faults_soft, word = 1;
+
+        for (uint64_t i = first; i < first + pages; i++)
+                CHECK_EQ(touch_in(space, va + i * PAGE, access, &word, 1), 0);
+        return counters().faults_soft - before;
+}
+
+static struct quire_page *page_in(uint64_t va)
+{
+        struct quire_region *r = quire_region_find(space, va / PAGE);
+
+        return quire_radix_find(&r->object->pages, quire_region_index(r, va / PAGE));
+}
+
+static void see_again(const char *policy)
+{
+        struct drive_options o = options;
+        struct quire_grant *g;
+        uint64_t a, b;
+        bool hides = !frames_are_shared();
+
+        o.policy = policy;
+        begin_with(o);
+        g = object(64, 0);
+        a = map(space, g, 0, 64, RW, 0);
+        b = map(space, g, 0, 64, R, 0);
+        for (uint64_t i = 0; i < 64; i++)
+                CHECK_EQ(fill(a + i * PAGE, i), 0);
+        freeze_and_thaw();
+        CHECK_EQ(quire_page_seen(page_in(a)), !hides);
+        CHECK_EQ(faults_of(b, 0, 64, R), 4);         /* sixteen at a time, as before a fork */
+        freeze_and_thaw();
+        CHECK_EQ(faults_of(a, 0, 64, W), hides ? 4 : 0);
+        CHECK_EQ(faults_of(b, 0, 64, R), hides ? 4 : 0);
+        freeze_and_thaw();
+        for (uint64_t i = 64; i--; )                 /* backwards nothing can go along */
+                CHECK_EQ(faults_of(b, i, 1, R), hides);
+        CHECK_EQ(counters().faults_hard, 0);
+        for (uint64_t i = 1; i < 64; i++)
+                CHECK_EQ(word_in(space, b + i * PAGE), word_in(space, a + i * PAGE));
+        release(space, a);
+        release(space, b);
+        quire_grant_close(g);
+        finish();
+}
+
+static void test_L_what_a_fork_hid_is_seen_again_in_runs(void)
+{
+        see_again("2q");
+        see_again("clock");
+        see_again("lru");
+}
+
+/* Pages that are put aside, to see who wants them, show it by a fault of their own. */
+static void test_L_what_cools_does_not_go_along(void)
+{
+        struct quire_grant *g;
+        uint64_t a, area, i;
+
+        begin();
+        g = object(64, 0);
+        a = map(space, g, 0, 64, RW, 0);
+        for (i = 0; i < 64; i++)
+                CHECK_EQ(fill(a + i * PAGE, i), 0);
+        area = region(256);
+        for (i = 0; !sys->queue[QUIRE_Q_COOL].count; i++)
+                CHECK_EQ(fill(area + i * PAGE, i), 0);
+        freeze_and_thaw();
+        for (i = 63; page_in(a + i * PAGE)->queue == QUIRE_Q_IN; i--)
+                ;
+        REQUIRE(i < 48 && page_in(a + i * PAGE)->queue == QUIRE_Q_COOL);
+        for (uint64_t k = 0; k < i; k++)             /* (an older one was evicted, perhaps) */
+                if (page_in(a + k * PAGE) && page_in(a + k * PAGE)->queue == QUIRE_Q_COOL) {
+                        CHECK_EQ(faults_of(a, k, 1, R), 1);
+                        CHECK_EQ(page_in(a + k * PAGE)->queue, QUIRE_Q_HOT);
+                        CHECK_EQ(page_in(a + (k + 1) * PAGE)->queue, QUIRE_Q_COOL);
+                        CHECK(!quire_page_seen(page_in(a + (k + 1) * PAGE)));
+                }
+        CHECK_EQ(faults_of(a, i, 1, R), 1);          /* and those behind are not cooling */
+        CHECK_EQ(page_in(a + i * PAGE)->queue, QUIRE_Q_HOT);
+        CHECK_EQ(faults_of(a, i + 1, 15, R), 0);
+        release(space, a);
+        quire_grant_close(g);
+        finish();
+}
+
+/* Nobody wrote to what only went along: its slot in the pagefile is still good. */
+static void test_L_what_goes_along_is_as_clean_as_it_was(void)
+{
+        uint64_t va, dirty = 0;
+
+        begin();
+        va = region(16);
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK_EQ(fill(va + i * PAGE, i), 0);
+        evict(space, va, 16);
+        freeze_and_thaw();                           /* all of it is written */
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK(holds(va + i * PAGE, i));
+        CHECK(protect(va, 16, 0) == QUIRE_OK);
+        CHECK(protect(va, 16, RW) == QUIRE_OK);
+        CHECK_EQ(faults_of(va, 2, 1, W), 1);
+        for (uint64_t i = 0; i < 16; i++)
+                dirty += page_in(va + i * PAGE)->flags & QUIRE_PAGE_IS_DIRTY;
+        CHECK_EQ(dirty, 1);
+        CHECK(page_in(va + 2 * PAGE)->flags & QUIRE_PAGE_IS_DIRTY);
+        finish();
+}
+
+/* ... and neither does a watch, or a pager, take it for written. */
+static void test_L_what_goes_along_is_not_written(void)
+{
+        struct quire_grant *g;
+        struct book book;
+        uint64_t va, home, out[32], n = 32;
+
+        begin();
+        va = reserve_in(space, 32, QUIRE_WATCHED);
+        CHECK(commit(va, 32, RW) == QUIRE_OK);
+        for (uint64_t i = 0; i < 32; i++)
+                CHECK_EQ(fill(va + i * PAGE, i), 0);
+        CHECK(quire_watch_reset(space, va, 32 * PAGE) == QUIRE_OK);
+        CHECK(protect(va, 32, 0) == QUIRE_OK);
+        CHECK(protect(va, 32, RW) == QUIRE_OK);
+        CHECK_EQ(faults_of(va, 0, 16, R), 1);
+        CHECK_EQ(faults_of(va, 3, 1, W), 1);
+        CHECK_EQ(faults_of(va, 16, 3, W), 3);
+        CHECK(quire_watch_get(space, va, 32 * PAGE, false, out, &n) == QUIRE_OK);
+        CHECK(n == 4 && out[0] == va + 3 * PAGE && out[1] == va + 16 * PAGE &&
+              out[3] == va + 18 * PAGE);
+        CHECK(quire_region_guard(space, va + 20 * PAGE, PAGE) == QUIRE_OK);
+        CHECK_EQ(faults_of(va, 19, 1, R), 1);
+        CHECK_EQ(load(va + 20 * PAGE, &(uint8_t){ 0 }), QUIRE_WHY_GUARD);
+
+        g = open_book(&book, &home_pager, 0);
+        home = map(space, g, 0, 16, RW, 0);
+        for (uint64_t i = 0; i < 16; i++)
+                CHECK_EQ(byte_at(home + i * PAGE), i + 1);
+        freeze_and_thaw();
+        CHECK_EQ(store(home + 2 * PAGE, 0xa0), 0);
+        CHECK_EQ(store(home + 4 * PAGE, 0xa1), 0);
+        CHECK_EQ(byte_at(home + 3 * PAGE), 4);
+        CHECK(quire_object_flush(g, 0, 16 * PAGE) == QUIRE_OK);
+        CHECK_EQ(book.wrote, 2);
+        CHECK(book.page[2] == 0xa0 && book.page[4] == 0xa1);
+        release(space, home);
+        quire_grant_close(g);
+        finish();
+}
+
 static void on_simulated(void)
 {
         RUN(test_L_a_freeze_ends_while_others_page);
         RUN(test_L_a_freeze_waits_for_nobody_who_waits_for_it);
         RUN(test_L_what_goes_home_gets_there_before_a_fork);
+        RUN(test_L_what_a_fork_hid_is_seen_again_in_runs);
+        RUN(test_L_what_cools_does_not_go_along);
+        RUN(test_L_what_goes_along_is_as_clean_as_it_was);
+        RUN(test_L_what_goes_along_is_not_written);
 }
 
 int main(int argc, char **argv)

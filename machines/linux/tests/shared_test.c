@@ -196,11 +196,66 @@ static void test_a_forked_child_has_copies_of_shared_objects(void)
         try_fork(QUIRE_FAULTS_THREAD, true);
 }
 
+/* Faults that reading, or writing, all pages in a row takes, with none read or evicted. */
+static uint64_t faults_of(volatile uint64_t *at, uint64_t pages, bool write)
+{
+        struct quire_system *sys = quire_process_system(process);
+        struct quire_counters before, after;
+
+        quire_system_counters(sys, &before);
+        for (uint64_t i = 0; i < pages; i++) {
+                if (write)
+                        at[i * 512] = word(i, 1);
+                CHECK_EQ(at[i * 512], word(i, 1));
+        }
+        quire_system_counters(sys, &after);
+        CHECK_EQ(after.faults_hard + after.evicted, before.faults_hard + before.evicted);
+        return after.faults_soft - before.faults_soft;
+}
+
+/* What a fork hides is seen again sixteen pages at a time, by parent and child. */
+static void try_runs(enum quire_faults faults)
+{
+        enum { FEW = 128, FAULTS = FEW / 16 };
+        volatile uint64_t *a, *b;
+        struct quire_grant *g;
+        int status = -1;
+        pid_t child;
+
+        begin(faults);
+        g = object(FEW, 0);
+        a = map(g, FEW, QUIRE_R | QUIRE_W, 0);
+        b = map(g, FEW, QUIRE_R, 0);
+        for (uint64_t i = 0; i < FEW; i++)
+                a[i * 512] = word(i, 1);
+        CHECK_EQ(faults_of(b, FEW, false), FAULTS);
+        child = fork();
+        REQUIRE(child >= 0);
+        if (!child) {
+                bool bad = faults_of(b, FEW, false) != FAULTS || faults_of(a, FEW, true) != FAULTS;
+
+                _exit(bad || quire_test_state.bad);
+        }
+        CHECK_EQ(faults_of(a, FEW, true), FAULTS);
+        CHECK_EQ(faults_of(b, FEW, false), FAULTS);
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+        quire_system_audit(quire_process_system(process));
+        quire_grant_close(g);
+        quire_process_close(process);
+}
+
+static void test_what_a_fork_hid_is_seen_again_in_runs(void)
+{
+        try_runs(QUIRE_FAULTS_INLINE);
+        try_runs(QUIRE_FAULTS_THREAD);
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
         RUN(test_B58_B40_views_of_more_than_memory_holds);
         RUN(test_D6_a_clone_in_a_process);
         RUN(test_a_forked_child_has_copies_of_shared_objects);
+        RUN(test_what_a_fork_hid_is_seen_again_in_runs);
         return test_end();
 }
