@@ -526,6 +526,7 @@ struct quire_buffer {
         unsigned live;                            /* [s] pages that are not null */
         uint8_t state;                            /* [s] enum quire_buffer_state */
         uint8_t file;                             /* [s] index in system.files */
+        bool spills;                              /* [s] of the tier's oldest, not of frames */
         struct quire_object *object;              /* [s] whose pager takes it; null: a pagefile.
                                                    * io.slot is then the first page's index */
 };

@@ -32,6 +32,7 @@
  */
 #include "core.h"
 
+#define ENOUGH_BUFFERS 8u        /* from here on several can be open */
 #define FAILURES_TO_SHUT 4u
 #define COPIES_LOOKED_AT 1024u
 
@@ -101,11 +102,15 @@ static struct quire_buffer *buffer_in(struct quire_system *sys, enum quire_buffe
 }
 
 /* The buffer that is being filled for the object's pager; null: for a pagefile. */
-static struct quire_buffer *open_for(struct quire_system *sys, const struct quire_object *o)
+static struct quire_buffer *open_for(struct quire_system *sys, const struct quire_object *o,
+                                     bool spills)
 {
-        for (unsigned i = 0; i < sys->buffer_count; i++)
-                if (sys->buffers[i].state == QUIRE_BUF_OPEN && sys->buffers[i].object == o)
-                        return &sys->buffers[i];
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+
+                if (b->state == QUIRE_BUF_OPEN && b->object == o && b->spills == spills)
+                        return b;
+        }
         return NULL;
 }
 
@@ -155,9 +160,9 @@ static bool free_copies(struct quire_system *sys)
         return freed;
 }
 
-static struct quire_buffer *open_buffer(struct quire_system *sys)
+static struct quire_buffer *open_buffer(struct quire_system *sys, bool spills)
 {
-        struct quire_buffer *b = open_for(sys, NULL);
+        struct quire_buffer *b = open_for(sys, NULL, spills);
 
         if (b || sys->freezing == QUIRE_FREEZE_ALL)
                 return b;
@@ -170,6 +175,7 @@ static struct quire_buffer *open_buffer(struct quire_system *sys)
                 return NULL;
         }
         b->state = QUIRE_BUF_OPEN;
+        b->spills = spills;
         b->io.count = 0;
         b->live = 0;
         b->failures = 0;
@@ -198,11 +204,13 @@ static void *add_page(struct quire_system *sys, struct quire_buffer *b, struct q
         return b->io.page[i];
 }
 
-/* Next place of the open buffer, for this page; null: none just now. */
-static void *add_to_buffer(struct quire_system *sys, struct quire_page *p,
+/* Next place of the open buffer, for this page; null: none just now.  What the tier spills
+ * has one of its own, where there are many: so pages that left together lie
+ * together, and come back with one read. */
+static void *add_to_buffer(struct quire_system *sys, struct quire_page *p, bool spills,
                            struct quire_buffer **which)
 {
-        *which = open_buffer(sys);
+        *which = open_buffer(sys, spills && sys->buffer_count >= ENOUGH_BUFFERS);
         return *which ? add_page(sys, *which, p) : NULL;
 }
 
@@ -238,7 +246,7 @@ static bool is_fill(const uint64_t *w, size_t bytes)
 static bool spill_page(struct quire_system *sys, struct quire_page *p)
 {
         struct quire_buffer *b;
-        void *to = add_to_buffer(sys, p, &b);
+        void *to = add_to_buffer(sys, p, true, &b);
 
         if (!to)
                 return false;
@@ -313,7 +321,7 @@ void quire_store_uncopy(struct quire_system *sys, struct quire_page *p)
 static bool put_in_file(struct quire_system *sys, struct quire_page *p, const void *contents)
 {
         struct quire_buffer *b;
-        void *to = add_to_buffer(sys, p, &b);
+        void *to = add_to_buffer(sys, p, false, &b);
 
         if (!to)
                 return false;
@@ -355,7 +363,7 @@ static bool is_going_home(struct quire_system *sys, const struct quire_page *p)
 /* The open buffer of the page's object, where the page is the next in it. */
 static struct quire_buffer *open_home(struct quire_system *sys, struct quire_page *p)
 {
-        struct quire_buffer *b = open_for(sys, p->object);
+        struct quire_buffer *b = open_for(sys, p->object, false);
         unsigned most = p->object->pager->most;
 
         if (b && b->io.slot + b->io.count == p->index)
@@ -366,6 +374,7 @@ static struct quire_buffer *open_home(struct quire_system *sys, struct quire_pag
         if (!b)
                 return NULL;
         b->state = QUIRE_BUF_OPEN;
+        b->spills = false;
         b->object = p->object;
         b->object->refs++;
         b->io.slot = p->index;
