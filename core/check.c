@@ -113,12 +113,15 @@ static void check_queues(struct quire_system *sys)
 {
         for (unsigned id = QUIRE_Q_IN; id < QUIRE_QUEUES; id++) {
                 struct quire_page *before = NULL;
+                bool found = !sys->queue[id].look;
                 uint64_t n = 0;
 
                 for (struct quire_page *p = sys->queue[id].first; p; p = p->next, n++) {
                         must(sys, p->queue == id && p->prev == before);        /* Q1 */
+                        found |= p == sys->queue[id].look;
                         before = p;
                 }
+                must(sys, found);                                              /* Q2 */
                 must(sys, sys->queue[id].last == before);
                 must(sys, sys->queue[id].count == n);                          /* Y3 */
         }

@@ -558,10 +558,18 @@ bool quire_store_spill(struct quire_system *, unsigned pages);
 void quire_store_flush(struct quire_system *);
 void quire_store_check(struct quire_system *);
 
+/* ---------------------------------------------------------------- spare.c */
+
+/* Give up slots that are not the only place of their contents; false: none was found at once. */
+bool quire_spares_free(struct quire_system *);
+/* The same (drops and retakes the lock); false: there are none. */
+bool quire_spares_find(struct quire_system *);
+
 /* --------------------------------------------------------------- policy_*.c */
 
 struct quire_queue {
         struct quire_page *first, *last;
+        struct quire_page *look;       /* [s] where spare.c looks on; null: at the first */
         uint64_t count;
 };
 void quire_queue_push(struct quire_system *, struct quire_page *, enum quire_queue_id);

@@ -12,6 +12,7 @@
  * Does not decide: who goes (policies), where to (store.c).
  *
  * Q1  a queue's count is the number of its pages, each naming that queue.
+ * Q2  a queue's .look is null, or one of its pages.
  *
  * Lock: the system's.
  */
@@ -52,6 +53,8 @@ void quire_queue_remove(struct quire_system *sys, struct quire_page *p)
                 p->next->prev = p->prev;
         else
                 q->last = p->prev;
+        if (q->look == p)
+                q->look = p->next;
         q->count--;
         p->next = p->prev = NULL;
         p->queue = QUIRE_Q_NONE;
@@ -246,11 +249,9 @@ enum quire_status quire_reclaim(struct quire_system *sys)
         quire_store_flush(sys);                /* buffers of a few pages are in others' way */
         if ((tried || sys->going) && quire_store_settle(sys, true))
                 return QUIRE_OK;
-        if (!spilled && quire_tier_compact(sys))
+        if (spilled || quire_tier_compact(sys) || wait_for_others(sys, settled) == QUIRE_OK)
                 return QUIRE_OK;
-        if (spilled || wait_for_others(sys, settled) == QUIRE_OK)
-                return QUIRE_OK;
-        return quire_pager_offer(sys) ? QUIRE_OK : QUIRE_NO_MEMORY;
+        return quire_spares_find(sys) || quire_pager_offer(sys) ? QUIRE_OK : QUIRE_NO_MEMORY;
 }
 
 /* The same, until so many frames can be had at once: one page may need another's

@@ -34,7 +34,6 @@
 
 #define ENOUGH_BUFFERS 8u        /* from here on several can be open */
 #define FAILURES_TO_SHUT 4u
-#define COPIES_LOOKED_AT 1024u
 
 static void close_buffers(struct quire_system *sys)
 {
@@ -123,43 +122,6 @@ static void say_full(struct quire_system *sys)
         sys->storage_full = true;
 }
 
-/* A slot that holds what a frame or the tier holds too is given up. */
-static bool free_copy(struct quire_system *sys, struct quire_page *p)
-{
-        struct quire_slot *s = &p->slot;
-
-        must_hold(sys);
-        must(sys, !s->copied || s->kind == QUIRE_SLOT_TIER);
-        if (s->copied && !s->buffer && !sys->files[s->copy_file].frozen) {
-                quire_slot_free(sys, s->copy_file, s->copy_number);
-                s->copied = false;
-                sys->counters.file_pages--;
-                return true;
-        }
-        if (p->where != QUIRE_AT_FRAME || s->kind != QUIRE_SLOT_FILE ||
-            sys->files[s->file].frozen)
-                return false;
-        must(sys, !s->buffer && !(p->flags & QUIRE_PAGE_IS_DIRTY));            /* P3 */
-        quire_store_free(sys, p);
-        p->flags |= QUIRE_PAGE_IS_DIRTY;
-        return true;
-}
-
-/* The pagefiles are full: give up slots that are not the only place of their
- * contents, a buffer's worth.  Looks at so many pages of each queue. */
-static bool free_copies(struct quire_system *sys)
-{
-        unsigned freed = 0;
-
-        for (unsigned id = QUIRE_Q_IN; id < QUIRE_QUEUES && freed < sys->buffer_pages; id++) {
-                struct quire_page *p = sys->queue[id].first;
-
-                for (unsigned n = 0; p && n < COPIES_LOOKED_AT; n++, p = p->next)
-                        freed += free_copy(sys, p);
-        }
-        return freed;
-}
-
 static struct quire_buffer *open_buffer(struct quire_system *sys, bool spills)
 {
         struct quire_buffer *b = open_for(sys, NULL, spills);
@@ -170,7 +132,7 @@ static struct quire_buffer *open_buffer(struct quire_system *sys, bool spills)
         if (!b)
                 return NULL;
         if (!assign_slots(sys, b, sys->buffer_pages) &&
-            !(free_copies(sys) && assign_slots(sys, b, sys->buffer_pages))) {
+            !(quire_spares_free(sys) && assign_slots(sys, b, sys->buffer_pages))) {
                 say_full(sys);
                 return NULL;
         }

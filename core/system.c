@@ -182,7 +182,8 @@ static enum quire_status shrink(struct quire_system *sys, uint64_t pages)
         for (quire_hold_back(sys); sys->taken > pages; quire_hold_back(sys)) {
                 if (sys->queue[QUIRE_Q_IN].count + sys->queue[QUIRE_Q_HOT].count +
                     sys->queue[QUIRE_Q_COOL].count == 0 &&
-                    !quire_store_spill(sys, QUIRE_IO_MAX) && !quire_store_settle(sys, true))
+                    !quire_store_spill(sys, QUIRE_IO_MAX) && !quire_store_settle(sys, true) &&
+                    !quire_spares_find(sys))
                         return QUIRE_NO_MEMORY;
                 if (quire_reclaim(sys) != QUIRE_OK && !quire_store_spill(sys, QUIRE_IO_MAX))
                         return QUIRE_NO_MEMORY;

@@ -237,35 +237,11 @@ static void test_D2_what_is_charged_is_not_there_for_frames(void)
         stage_close();
 }
 
-/* Pages that leave together lie together and come back with one read, though half of what is
- * written is what the tier spills. */
-static void test_what_left_in_sequence_comes_back_in_runs(void)
-{
-        const struct drive_options o = { .budget = 4096 << 12, .tier_percent = 75,
-                                         .pagefile_bytes = 16384 << 12 };
-        enum { PAGES = 12000 };
-        uint64_t va, before;
-
-        stage_open(&o);
-        va = region(PAGES);
-        for (uint64_t i = 0; i < PAGES; i++)
-                CHECK_EQ(fill(va + i * PAGE, i | SOFT_TO(8)), 0);
-        for (unsigned round = 0; round < 3; round++) {
-                before = counters().faults_hard;
-                for (uint64_t i = 0; i < PAGES; i++)
-                        CHECK(holds(va + i * PAGE, i | SOFT_TO(8)));
-        }
-        CHECK(counters().faults_hard - before > PAGES / 64);
-        CHECK(counters().faults_hard - before < PAGES / 20);
-        stage_close();
-}
-
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
         share_on_simulated(on_simulated);
         share_on_linux(on_linux);
         RUN(test_D2_what_is_charged_is_not_there_for_frames);
-        RUN(test_what_left_in_sequence_comes_back_in_runs);
         return test_end();
 }
