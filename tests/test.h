@@ -180,6 +180,28 @@ static inline uint64_t test_random(uint64_t *state)
         return z ^ z >> 31;
 }
 
+/* A moment for others to run; false: they had long enough. */
+static inline bool test_wait_more(uint64_t *begun)
+{
+        struct timespec moment = { .tv_nsec = 5000000 }, now;
+
+        (void)nanosleep(&moment, NULL);
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        if (!*begun)
+                *begun = (uint64_t)now.tv_sec;
+        return (uint64_t)now.tv_sec - *begun < 60;
+}
+
+/* Does it become true?  It is waited for as long as a machine may take that is busy with
+ * other things; what is asked is whether, and not how soon. */
+#define BECOMES(condition)                                                              \
+        ({                                                                              \
+                uint64_t begun_ = 0;                                                    \
+                bool became_;                                                           \
+                while (!(became_ = (condition)) && test_wait_more(&begun_))             \
+                        continue;                                                       \
+                became_;                                                                \
+        })
 #define CHECK(cond) test_check(!!(cond), __FILE__, __LINE__, #cond)
 #define CHECK_EQ(a, b)                                                                  \
         test_check_equal((uint64_t)(a), (uint64_t)(b), __FILE__, __LINE__, #a " == " #b)

@@ -20,7 +20,8 @@ import xml.etree.ElementTree as xml
 import harness
 from harness import Skip, equal
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)       # whoever started us may ignore it
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_DFL)          # whoever started us may ignore it
 
 QUIRE, STATIC = (os.path.abspath(path) for path in sys.argv[1:3])
 ROOT = os.geteuid() == 0

@@ -37,9 +37,14 @@ static int64_t now(void)
 static bool wait_for(int socket, short events, int64_t until)
 {
         struct pollfd p = { .fd = socket, .events = events };
-        int64_t left = until - now();
+        int n;
 
-        return poll(&p, 1, left > 0 ? (int)left : 0) > 0 && p.revents & events;
+        do {
+                int64_t left = until - now();
+
+                n = poll(&p, 1, left > 0 ? (int)left : 0);
+        } while (n < 0 && errno == EINTR);
+        return n > 0 && p.revents & events;
 }
 
 /* All of it, or false. */

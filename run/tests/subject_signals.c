@@ -141,40 +141,75 @@ static void alarm_in(long microseconds)
         setitimer(ITIMER_REAL, &t, NULL);
 }
 
+/* Again and again: the first may come before the call that it is to interrupt. */
+static void alarm_every(long microseconds)
+{
+        struct itimerval t = { { 0, microseconds }, { 0, microseconds } };
+        int kept = errno;
+
+        setitimer(ITIMER_REAL, &t, NULL);
+        errno = kept;
+}
+
+static int told[2];
+
+static void on_alarm_tell(int sig)
+{
+        (void)sig;
+        count++;
+        if (write(told[1], "x", 1) != 1)
+                _exit(4);
+}
+
+/* A byte, some alarms after the reader was ready for it. */
+static pid_t write_later(int fd)
+{
+        char c[8];
+        pid_t pid = fork();
+
+        if (pid)
+                return pid;
+        for (int i = 0; i < 4; i++)
+                if (read(told[0], c, 1) != 1)
+                        _exit(2);
+        _exit(write(fd, "x", 1) != 1);
+}
+
 static int run_interrupted(void)
 {
-        struct timespec long_time = { 5, 0 }, left;
+        struct timespec long_time = { 60, 0 }, left = { 0, 0 };
         struct sigaction act = { .sa_handler = on_alarm };
         int ends[2];
         char c;
 
-        if (pipe(ends))
+        if (pipe(ends) || pipe(told))
                 return 1;
         sigaction(SIGALRM, &act, NULL);
-        alarm_in(20000);
+        alarm_every(20000);
         errno = 0;
         long n = read(ends[0], &c, 1);
-        subject_say("read %ld errno %d count %d", n, errno, count);
-        alarm_in(20000);
+        alarm_every(0);
+        subject_say("read %ld errno %d counted %d", n, errno, count > 0);
+        alarm_every(20000);
         n = nanosleep(&long_time, &left);
-        subject_say("sleep %ld errno %d left %d", n, errno, (int)left.tv_sec);
+        alarm_every(0);
+        subject_say("sleep %ld errno %d left %d", n, errno, left.tv_sec > 0);
         struct pollfd p = { .fd = ends[0], .events = POLLIN };
-        alarm_in(20000);
-        n = poll(&p, 1, 5000);
+        alarm_every(20000);
+        n = poll(&p, 1, 60000);
+        alarm_every(0);
         subject_say("poll %ld errno %d", n, errno);
         /* With SA_RESTART the read goes on, and a child feeds it later. */
+        act.sa_handler = on_alarm_tell;
         act.sa_flags = SA_RESTART;
         sigaction(SIGALRM, &act, NULL);
-        if (fork() == 0) {
-                usleep(60000);
-                _exit(write(ends[1], "x", 1) != 1);
-        }
-        alarm_in(20000);
-        errno = 0;
+        count = 0;
+        pid_t child = write_later(ends[1]);
+        alarm_every(20000);
         n = read(ends[0], &c, 1);
-        subject_say("restarted read %ld '%c' count %d", n, c, count);
-        int status;
-        wait(&status);
+        alarm_every(0);
+        subject_say("restarted read %ld '%c' counted %d", n, c, count >= 4);
+        subject_wait("writer", child);
         return 0;
 }
 

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { PAGE = 4096, RIGHTS = 7, READ = 1, WRITE = 2, EXECUTE = 4, SOON = 5000 };
+enum { PAGE = 4096, RIGHTS = 7, READ = 1, WRITE = 2, EXECUTE = 4, SOON = 60000 };
 
 static struct quire_process *process;
 static IEnv *env;
@@ -413,7 +413,7 @@ static void test_A13_only_a_socket_reaches_another_process(void)
 }
 
 static const uint32 rights_in_order[] = { 7, 6, 3, 2, 5, 4, 1 };       /* those with WRITE first */
-enum { SENT = 7 };
+enum { SENT = 7, WRITABLE = 4 };
 
 static void peer_A12(int socket)
 {
@@ -423,6 +423,8 @@ static void peer_A12(int socket)
                 uint32 has = rights_in_order[i];
 
                 CHECK_EQ(info(r).nPerms, has);
+                if (i == WRITABLE - 1)
+                        say(socket, WRITABLE);
                 for (uint32 wants = 0; wants <= RIGHTS; wants++) {
                         bool within = !(wants & ~has);
                         IMemMap *m = NULL;
@@ -457,6 +459,8 @@ static void test_A12_every_pair_of_rights_between_processes(void)
         m = map(r, READ | WRITE, &va);
         CHECK(put(va, code_ret));
         for (unsigned i = 0; i < SENT; i++) {
+                if (i == WRITABLE)                             /* he has those with WRITE */
+                        CHECK_EQ(hear(p.socket), WRITABLE);
                 CHECK_EQ(IMemRegion1_GrantAccess(r, rights_in_order[i], &narrow), AEE_SUCCESS);
                 give(p, narrow);
                 drop(narrow);
@@ -542,12 +546,7 @@ static bool loses(uint64_t va, unsigned access)
 {
         uint8_t byte = 1;
 
-        for (unsigned n = 0; n < SOON; n++) {
-                if (!try(va, access, &byte))
-                        return true;
-                usleep(1000);
-        }
-        return false;
+        return BECOMES(!try(va, access, &byte));
 }
 
 static void peer_A11(int socket)
@@ -707,6 +706,60 @@ static void test_A13_a_peer_that_lies_is_refused(void)
         process_close();
 }
 
+static atomic_uint heard_signals;
+
+static void hear_signal(int sig)
+{
+        (void)sig;
+        heard_signals++;
+}
+
+struct posting {
+        pthread_t receiver;
+        int socket;
+        struct forged letter;
+};
+
+/* The second half of a region's message, after the receiver was interrupted some times. */
+static void *post_late(void *argument)
+{
+        const struct posting *post = argument;
+
+        for (unsigned seen = heard_signals; heard_signals - seen < 20;) {
+                pthread_kill(post->receiver, SIGUSR1);
+                usleep(1000);
+        }
+        CHECK(write(post->socket, &post->letter, sizeof(post->letter)) == sizeof(post->letter));
+        return NULL;
+}
+
+static void test_A13_a_signal_is_no_end_of_waiting(void)
+{
+        const struct quire_object_request request = { .bytes = PAGE, .flags = QUIRE_HOSTED };
+        struct sigaction heard = { .sa_handler = hear_signal };
+        struct posting post = { pthread_self(), -1, { 0x57455242, 1, 16 * PAGE, PAGE, READ, 0 } };
+        struct quire_grant *grant;
+        IMemRegion1 *r = NULL;
+        pthread_t thread;
+        int ends[2];
+
+        process_open();
+        REQUIRE(quire_object_open(quire_process_system(process), &request, &grant) == QUIRE_OK);
+        REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+        REQUIRE(!sigaction(SIGUSR1, &heard, NULL));
+        post.socket = ends[0];
+        CHECK(quire_grant_send(process, ends[0], grant, READ) == QUIRE_OK);
+        REQUIRE(!pthread_create(&thread, NULL, post_late, &post));
+        CHECK_EQ(quire_brew_receive(process, env, ends[1], SOON, &r), AEE_SUCCESS);
+        pthread_join(thread, NULL);
+        if (r)
+                drop(r);
+        close(ends[0]);
+        close(ends[1]);
+        quire_grant_close(grant);
+        process_close();
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
@@ -722,5 +775,6 @@ int main(int argc, char **argv)
         RUN(test_A11_revoking_reaches_other_processes);
         RUN(test_A17_a_peer_that_is_killed_keeps_nothing);
         RUN(test_A13_a_peer_that_lies_is_refused);
+        RUN(test_A13_a_signal_is_no_end_of_waiting);
         return test_end();
 }

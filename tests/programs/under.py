@@ -207,11 +207,12 @@ class Sampler(threading.Thread):
 
     def run(self):
         while not self.ended.is_set():
-            began = time.monotonic()
+            began = time.thread_time()
             for pid in descendants(self.pid):
                 self.look(pid)
-            # Looking takes at most a tenth of the time.
-            self.ended.wait(max(self.interval, 9 * (time.monotonic() - began)))
+            # Looking takes at most a tenth of a processor: not of the time, since on a busy
+            # machine a look may last for most of the program's.
+            self.ended.wait(max(self.interval, 9 * (time.thread_time() - began)))
 
     def stop(self):
         self.ended.set()

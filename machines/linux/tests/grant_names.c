@@ -162,7 +162,7 @@ static void test_D12_names_are_revoked(void)
         CHECK_EQ(tell_name(NULL, OP_PUBLISH, 0, RW, "revoked").status, QUIRE_OK);
         CHECK_EQ(tell_name(&p, OP_OPEN, 0, RW, "revoked").status, QUIRE_OK);
         CHECK_EQ(tell(&p, OP_MAP, 0, RW, 0).status, QUIRE_OK);
-        CHECK_EQ(tell(NULL, OP_REVOKE, 0, 0, 5000).status, QUIRE_OK);
+        CHECK_EQ(tell(NULL, OP_REVOKE, 0, 0, LONG).status, QUIRE_OK);
         CHECK_EQ(tell(&p, OP_READ, 0, 0, 0).status, QUIRE_DENIED);
         CHECK_EQ(tell_name(&p, OP_OPEN, 1, QUIRE_R, "revoked").status, QUIRE_NOT_PRESENT);
         CHECK(names_gone());
@@ -174,6 +174,7 @@ static void test_D12_names_are_revoked(void)
  * for without end. */
 static void test_names_and_the_stopped(void)
 {
+        struct quire_grant *none;
         struct peer p;
         char path[128];
         int fd;
@@ -183,13 +184,13 @@ static void test_names_and_the_stopped(void)
         CHECK_EQ(hand_over(NULL, 0, RW, &p, 0).status, QUIRE_OK);
         CHECK_EQ(tell_name(&p, OP_PUBLISH, 0, RW, "stopped").status, QUIRE_OK);
         peer_kill(&p, SIGSTOP);
-        CHECK_EQ(tell_name(NULL, OP_OPEN, 1, RW, "stopped").status, QUIRE_BUSY);
+        CHECK_EQ(quire_name_open(process, "stopped", RW, &none), QUIRE_BUSY);
         CHECK_EQ(tell_name(NULL, OP_PUBLISH, 0, RW, "stopped").status, QUIRE_CONFLICT);
         peer_kill(&p, SIGCONT);
         (void)snprintf(path, sizeof(path), "%s/quire", runtime);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         CHECK(fd >= 0 && !flock(fd, LOCK_EX));
-        CHECK_EQ(tell_name(NULL, OP_OPEN, 1, RW, "stopped").status, QUIRE_BUSY);
+        CHECK_EQ(quire_name_open(process, "stopped", RW, &none), QUIRE_BUSY);
         (void)close(fd);
         CHECK_EQ(tell_name(NULL, OP_OPEN, 1, RW, "stopped").status, QUIRE_OK);
         drop(NULL, 1);

@@ -2,6 +2,7 @@
  * grant_peer.c - see grant_peer.h.
  */
 #include "grant_peer.h"
+#include "message.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -155,7 +156,7 @@ struct answer here_do(const struct order *o, int fd)
 
         switch (o->op) {
         case OP_RECEIVE:
-                a.status = quire_grant_receive(process, fd, 3000, &h->grant);
+                a.status = quire_grant_receive(process, fd, LONG, &h->grant);
                 a.status = rights_of(h, a.status, &a.value);
                 break;
         case OP_SEND:
@@ -215,17 +216,6 @@ unsigned count_shared(void)
                      (!strncmp(target, "socket:", 7) || !strncmp(target, "/memfd:", 7));
         }
         return n;
-}
-
-bool wait_more(uint64_t *begun)
-{
-        struct timespec t;
-
-        (void)usleep(5000);
-        (void)clock_gettime(CLOCK_MONOTONIC, &t);
-        if (!*begun)
-                *begun = (uint64_t)t.tv_sec;
-        return (uint64_t)t.tv_sec - *begun < 30;
 }
 
 bool settles(unsigned descriptors)
@@ -414,13 +404,18 @@ void peer_start_as(struct peer *p, uid_t user, bool mighty)
 
 struct answer peer_do(struct peer *p, const struct order *o, int fd)
 {
+        if (!CHECK(pass_descriptor(p->control, o, sizeof(*o), &fd, fd >= 0) == sizeof(*o)))
+                return (struct answer){ .status = QUIRE_UNSUPPORTED };
+        return peer_hear(p);
+}
+
+struct answer peer_hear(struct peer *p)
+{
+        struct timeval limit = { .tv_sec = 2 * LONG / 1000 };    /* it may be waiting itself */
         struct answer a = { .status = QUIRE_UNSUPPORTED };
-        struct timeval limit = { .tv_sec = 20 };
         ssize_t n;
 
         (void)setsockopt(p->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-        if (!CHECK(pass_descriptor(p->control, o, sizeof(*o), &fd, fd >= 0) == sizeof(*o)))
-                return a;
         do
                 n = recv(p->control, &a, sizeof(a), 0);
         while (n < 0 && errno == EINTR);
@@ -478,9 +473,16 @@ struct answer tell_name(struct peer *p, enum op op, unsigned slot, unsigned righ
                         const char *name)
 {
         struct order o = { .op = op, .slot = slot, .rights = rights };
+        uint64_t begun = 0, asked;
+        struct answer a;
 
         (void)snprintf(o.name, sizeof(o.name), "%s", name);
-        return p ? peer_do(p, &o, -1) : here_do(&o, -1);
+        do {
+                asked = quire_deadline(0);
+                a = p ? peer_do(p, &o, -1) : here_do(&o, -1);
+        } while (op == OP_OPEN && a.status == QUIRE_BUSY &&
+                 quire_deadline(0) - asked >= QUIRE_PATIENCE && test_wait_more(&begun));
+        return a;
 }
 
 struct answer hand_over(struct peer *from, unsigned slot, unsigned rights, struct peer *to,

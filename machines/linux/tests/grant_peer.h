@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #define PG ((uint64_t)4096)
+#define LONG 60000u              /* milliseconds in which everybody answers who lives */
 #define SLOTS 64
 
 enum op {
@@ -78,7 +79,9 @@ int peer_main(void);
 /* From one (null: this process) to another: slot to slot. */
 struct answer hand_over(struct peer *from, unsigned slot, unsigned rights, struct peer *to,
                         unsigned other);
-/* What one of them (null: this process) does; fd stays open here. */
+struct answer peer_hear(struct peer *);  /* what the answer to an order is */
+/* What one of them (null: this process) does; a name whose holder did not get to answer in
+ * time is opened again. */
 struct answer tell(struct peer *, enum op, unsigned slot, unsigned rights, uint64_t number);
 struct answer tell_name(struct peer *, enum op, unsigned slot, unsigned rights, const char *name);
 /* Read or write (value < 256) one byte; false: the access was denied. */
@@ -89,18 +92,6 @@ bool holds_byte(struct peer *, unsigned slot, unsigned page, unsigned byte);
 unsigned count_descriptors(void);
 unsigned count_shared(void);             /* descriptors of sockets and of memory */
 bool settles(unsigned descriptors);      /* count_shared() comes down to it */
-
-/* Does it become true?  It is waited for as long as a machine may take that is busy with
- * other things; what is asked is whether, and not how soon. */
-#define BECOMES(condition)                                                       \
-        ({                                                                       \
-                uint64_t begun_ = 0;                                             \
-                bool became_;                                                    \
-                while (!(became_ = (condition)) && wait_more(&begun_))           \
-                        continue;                                                \
-                became_;                                                         \
-        })
-bool wait_more(uint64_t *begun);         /* a moment; false: that was long enough */
 
 /* How often a memory file of this number is open or mapped, in a process or anywhere on
  * the machine. */

@@ -28,7 +28,7 @@
 #define HELD 8u                  /* slots of a peer in use; the first of them ... */
 #define WRITERS 6u               /* ... for what may be written */
 #define AHEAD 12u                /* orders that wait for an answer */
-#define LONGER 60000u            /* milliseconds, if too little happened in time */
+#define LONGER (3 * LONG)        /* milliseconds, if too little happened in time */
 
 /* Word w of a page of an object is writer w's (PEERS: this process); the last word
  * of each page is the object's number plus one. */
@@ -176,7 +176,7 @@ static void take_answers(unsigned i)
                 fprintf(stderr, "a process ended by itself: %x\n", (unsigned)status);
                 test_give_up();
         }
-        REQUIRE(!r->ahead || r->stopped || milliseconds() - r->silent_since < 30000);
+        REQUIRE(!r->ahead || r->stopped || milliseconds() - r->silent_since < 2 * LONG);
 }
 
 static bool order_runner(unsigned i, struct order *o, int fd)
