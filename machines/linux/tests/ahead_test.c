@@ -19,7 +19,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PG ((uint64_t)4096)
@@ -158,16 +157,6 @@ static bool can_write(volatile uint8_t *at)
         return true;
 }
 
-/* Does it become true within 20 s? */
-static bool becomes(bool (*is)(void))
-{
-        time_t begun = time(NULL);
-
-        while (!is() && time(NULL) < begun + 20)
-                (void)sched_yield();
-        return is();
-}
-
 static bool is_alone(void)
 {
         return quire_alone(process->l);
@@ -193,15 +182,15 @@ static void test_alone_is_who_has_no_other_thread(void)
                 SKIP("the tool has a thread of its own");
         stage_open(8 * MB, QUIRE_FAULTS_INLINE);
         REQUIRE(!pipe(ends));
-        CHECK(becomes(is_alone));
+        CHECK(BECOMES(is_alone()));
         REQUIRE(!pthread_create(&thread, NULL, wait_for_byte, &ends[0]));
         CHECK(!is_alone());
         CHECK_EQ(write(ends[1], "x", 1), 1);
         REQUIRE(!pthread_join(thread, NULL));
-        CHECK(becomes(is_alone));                /* (the kernel lets go of it later) */
+        CHECK(BECOMES(is_alone()));                /* (the kernel lets go of it later) */
         CHECK(!close(ends[0]) && !close(ends[1]));
         end_view(view_of_file(PG));              /* and with it our readers began */
-        CHECK(becomes(is_alone));
+        CHECK(BECOMES(is_alone()));
         stage_close();
 }
 
@@ -227,7 +216,7 @@ static void test_alone_is_a_child_of_fork(void)
                 _exit(!is_alone());
         REQUIRE(waitpid(child, &status, 0) == child);
         CHECK_EQ(status, 0);
-        CHECK(becomes(is_alone));
+        CHECK(BECOMES(is_alone()));
         stage_close();
 }
 
@@ -245,7 +234,7 @@ static void test_runs_that_are_read_move_and_refuse_writes(void)
         if (!(process->l->can & CAN_MOVE) || !(process->l->can & CAN_WP))
                 SKIP("this kernel does not move or not protect");
         view = view_of_file(BYTES);
-        CHECK(becomes(is_alone));
+        CHECK(BECOMES(is_alone()));
         CHECK_EQ(count_wrong(view, 0, BYTES), 0);        /* until pages are reused for long */
         CHECK_EQ(count_wrong(view, 0, BYTES / 2), 0);
         moved = 0;
@@ -346,7 +335,7 @@ static void test_long_reads_go_by_way_of_a_huge_page(void)
         stage_open(48 * MB, can_inline() ? QUIRE_FAULTS_INLINE : QUIRE_FAULTS_THREAD);
         view = view_of_file(BYTES);
         CHECK_EQ(count_wrong(view, 0, BYTES / 2), 0);
-        CHECK(becomes(has_bounced));             /* or it was refused, and all is read still */
+        CHECK(BECOMES(has_bounced()));             /* or it was refused, and all is read still */
         child = can_inline() ? fork() : -1;
         if (!child) {                            /* which has none, and reads on */
                 uint64_t wrong = count_wrong(view, 0, BYTES - PG);

@@ -74,7 +74,7 @@ static struct message good(void)
 
 /* Milliseconds, but for those in which this thread would have run and did not get to: the
  * machine may be busy with other things. */
-static uint64_t own_time(void)
+static int64_t own_time(void)
 {
         uint64_t now = quire_deadline(0);
         unsigned long long ran, waited = 0;
@@ -84,13 +84,13 @@ static uint64_t own_time(void)
                 waited = 0;
         if (f)
                 (void)fclose(f);
-        return now - waited / 1000000;
+        return (int64_t)now - (int64_t)(waited / 1000000);
 }
 
 static enum quire_status receive(struct rig *r, unsigned milliseconds)
 {
         struct quire_grant *g = NULL;
-        uint64_t start = own_time();
+        int64_t start = own_time();
         enum quire_status st = quire_grant_receive(process, r->in, milliseconds, &g);
 
         CHECK(own_time() - start <= milliseconds + 1000);
@@ -655,7 +655,7 @@ static void test_peer_that_does_not_read(void)
 
         new_object(0);
         REQUIRE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, end));
-        uint64_t start = own_time();
+        int64_t start = own_time();
         for (unsigned i = 0; i < 5000 && st == QUIRE_OK; i++)
                 st = quire_grant_send(process, end[0], holding[0].grant, RW);
         CHECK(st == QUIRE_BUSY || st == QUIRE_LIMIT);
