@@ -334,6 +334,7 @@ void quire_pagers_forked(struct quire_system *);
 /* home.c: buffers on their way to a pager */
 void quire_pager_write(struct quire_system *, struct quire_buffer *);
 bool quire_pager_offer(struct quire_system *);
+bool quire_stuck_empty(struct quire_system *);
 
 /* record.c: which pages were asked for, and asking for them again */
 void quire_record_note(struct quire_object *, uint64_t index, uint64_t count);

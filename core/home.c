@@ -4,7 +4,8 @@
  *
  * What a pager refuses and no pagefile has room for is stuck in its buffer (store.c).
  * It is handed over once more before anybody is told that there is no room, since
- * nobody else may ever touch those pages: a full disk is a full disk for a while.
+ * nobody else may ever touch those pages: a full disk is a full disk for a while.  And
+ * who flushes other pages gets its buffer, where frames can be had for what is in it.
  *
  * Such a buffer has gaps, where pages were wanted meanwhile.  The pager may have
  * newer contents of those, so it is handed the runs between them.
@@ -124,4 +125,35 @@ bool quire_pager_offer(struct quire_system *sys)
                 any |= b->state != QUIRE_BUF_STUCK;
         }
         return any;
+}
+
+/* The stuck buffer that holds least; null: there is none. */
+static struct quire_buffer *least_stuck(struct quire_system *sys)
+{
+        struct quire_buffer *least = NULL;
+
+        for (unsigned i = 0; i < sys->buffer_count; i++) {
+                struct quire_buffer *b = &sys->buffers[i];
+
+                if (b->state == QUIRE_BUF_STUCK && (!least || b->live < least->live))
+                        least = b;
+        }
+        return least;
+}
+
+/* All buffers are stuck, perhaps with what another pager refused: one is made free by
+ * bringing what it holds back to frames (drops and retakes the lock).  False: there are none. */
+bool quire_stuck_empty(struct quire_system *sys)
+{
+        struct quire_buffer *b = least_stuck(sys);
+
+        must_hold(sys);
+        while (b && b->state == QUIRE_BUF_STUCK && b->live) {
+                unsigned first = first_live(b);
+
+                must(sys, first < b->io.count);                                /* B2 */
+                if (quire_page_bring(b->page[first]) != QUIRE_OK)
+                        return false;
+        }
+        return true;
 }

@@ -495,39 +495,6 @@ static bool wait_for_buffer(struct quire_system *sys)
         return true;
 }
 
-/* The stuck buffer that holds least; null: there is none. */
-static struct quire_buffer *least_stuck(struct quire_system *sys)
-{
-        struct quire_buffer *least = NULL;
-
-        for (unsigned i = 0; i < sys->buffer_count; i++) {
-                struct quire_buffer *b = &sys->buffers[i];
-
-                if (b->state == QUIRE_BUF_STUCK && (!least || b->live < least->live))
-                        least = b;
-        }
-        return least;
-}
-
-/* All buffers are stuck, perhaps with what another pager refused: one is made free by
- * bringing what it holds back to frames (drops and retakes the lock).  False: there are none. */
-static bool empty_stuck(struct quire_system *sys)
-{
-        struct quire_buffer *b = least_stuck(sys);
-
-        must_hold(sys);
-        while (b && b->state == QUIRE_BUF_STUCK && b->live) {
-                unsigned i = 0;
-
-                while (!b->page[i])
-                        i++;
-                must(sys, i < b->io.count);                                    /* B2 */
-                if (quire_page_bring(b->page[i]) != QUIRE_OK)
-                        return false;
-        }
-        return true;
-}
-
 /* Write what is owed in the range, and wait for it.  BUSY: all but what is held.
  * => the caller holds the object */
 static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t end,
@@ -545,7 +512,7 @@ static enum quire_status flush(struct quire_object *o, uint64_t first, uint64_t 
 
                 if (did == QUIRE_BUSY && wait_for_buffer(sys))
                         continue;
-                if (did == QUIRE_BUSY && emptied != at && empty_stuck(sys)) {
+                if (did == QUIRE_BUSY && emptied != at && quire_stuck_empty(sys)) {
                         emptied = at;                /* once: others may fill it again */
                         continue;
                 }

@@ -100,7 +100,8 @@ static struct quire_buffer *buffer_in(struct quire_system *sys, enum quire_buffe
         return NULL;
 }
 
-/* The buffer that is being filled for the object's pager; null: for a pagefile. */
+/* The buffer that is being filled for the object's pager; null: for a pagefile, with what
+ * the tier spills, or with other pages. */
 static struct quire_buffer *open_for(struct quire_system *sys, const struct quire_object *o,
                                      bool spills)
 {
