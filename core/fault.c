@@ -502,6 +502,8 @@ static enum step show_run(struct walk *w)
         unsigned access = quire_page_best_access(w->region, w->page, w->piece.attr);
         unsigned n = showable(w, access, run);
 
+        if (!(quire_attr_access(w->piece.attr) & QUIRE_W))
+                access |= QUIRE_REFUSES_W;
         if (quire_page_show(w->region, w->va, run, n, access) != QUIRE_OK &&
             (n == 1 || quire_page_show(w->region, w->va, run, n = 1, access) != QUIRE_OK))
                 return make_room(w);

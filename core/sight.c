@@ -96,16 +96,8 @@ static bool add_sights(struct quire_region *r, uint64_t va, struct quire_page **
         return true;
 }
 
-/* What the machine is told beside the access: does the protection itself refuse writes? */
-static unsigned refuses_writes(const struct quire_region *r, uint64_t va)
-{
-        uint32_t attr = quire_ranges_attr(&r->ranges, quire_region_index(r, va));
-
-        return quire_attr_access(attr) & QUIRE_W ? 0 : QUIRE_REFUSES_W;
-}
-
 /* Show a run of pages, which are not shown there, at consecutive addresses of the
- * region that are protected alike.  => in frames; W only if all are dirty */
+ * region.  => in frames; W only if all are dirty; REFUSES_W if the protection has no W */
 enum quire_status quire_page_show(struct quire_region *r, uint64_t va, struct quire_page **pages,
                                   unsigned count, unsigned access)
 {
@@ -127,10 +119,11 @@ enum quire_status quire_page_show(struct quire_region *r, uint64_t va, struct qu
         if (!home && !add_sights(r, va, pages, count))
                 return QUIRE_NO_MEMORY;
         st = sys->mops->enter(r->space->mspace, va << sys->shift, count, frames,
-                              access | r->attributes | refuses_writes(r, va));
+                              access | r->attributes);
         for (unsigned i = 0; i < count; i++) {
                 if (st == QUIRE_OK)
-                        quire_page_note_shown(pages[i], r, va + i, access);
+                        quire_page_note_shown(pages[i], r, va + i,
+                                              access & ~(unsigned)QUIRE_REFUSES_W);
                 else if (!home)
                         free_sight(sys, &pages[i]->sights);
         }
