@@ -27,8 +27,8 @@
 
 #define READY_STEP 4096u
 #define FILL_RUN 16u             /* pages made at once: fewer than may be stale */
-#define DEARTH 512u
-#define LONG_DEARTH 2048u
+#define DEARTH 512u              /* from here on times are lean ... */
+#define LONG_DEARTH 2048u        /* ... and so many frames that found a page end them */
 #define LOOKS 8u                 /* runs looked at before a shorter one will do */
 
 /* ----------------------------------------------------------------- slots */

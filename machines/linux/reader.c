@@ -141,8 +141,7 @@ static uint64_t make_bounce(struct quire_process *p)
                 return NO_BOUNCE;
         if (huge > first)
                 (void)sys_munmap(first, huge - first);
-        if (first + HUGE > huge)
-                (void)sys_munmap(huge + HUGE, first + HUGE - huge);
+        (void)sys_munmap(huge + HUGE, first + HUGE - huge);
         if (quire_budget_charge(p->system, HUGE) == QUIRE_OK) {
                 (void)sys_madvise(huge, HUGE, MADV_HUGEPAGE);
                 (void)sys_madvise(huge, HUGE, MADV_DONTFORK);    /* or it would be cut up */
