@@ -5,17 +5,14 @@
  * The calls of userfaultfd go through here (the linker's --wrap): they are counted,
  * and the moment between moving and protecting is made long.
  */
+#include "disk_file.h"
 #include "inline.h"
-#include "test.h"
 #include "owner.h"
 #include "quire/file.h"
 #include "sys.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -68,32 +65,14 @@ long __wrap_quire_uffd_protect(struct quire_linux *l, uint64_t va, uint64_t page
 
 static char path[64];
 
-static uint8_t byte_of(uint64_t at)
-{
-        return (uint8_t)((at * 0x9e3779b97f4a7c15u >> 40) + (at >> 12));
-}
-
 /* A view of a new file of so many bytes, which can only be read. */
 static volatile uint8_t *view_of_file(uint64_t bytes)
 {
         const struct quire_file_options o = { .flags = QUIRE_FILE_SOLE | QUIRE_FILE_READ_ONLY };
         struct quire_request q = { .bytes = (bytes + PG - 1) & ~(PG - 1), .access = QUIRE_R };
-        uint8_t *contents = malloc(bytes);
         uint64_t va = 0;
-        int fd;
+        int fd = disk_file(path, bytes);
 
-        REQUIRE(contents);
-        for (uint64_t i = 0; i < bytes; i++)
-                contents[i] = byte_of(i);
-        (void)snprintf(path, sizeof(path), "/tmp/quire-ahead-XXXXXX");
-        fd = mkstemp(path);
-        REQUIRE(fd >= 0);
-        for (uint64_t at = 0; at < bytes;) {
-                ssize_t n = pwrite(fd, contents + at, bytes - at, (off_t)at);
-                REQUIRE(n > 0);
-                at += (uint64_t)n;
-        }
-        free(contents);
         REQUIRE(quire_file_open(process, fd, &o, &q.grant) == QUIRE_OK);
         CHECK(!close(fd));
         REQUIRE(quire_region_reserve(space, &q, &va) == QUIRE_OK);
@@ -135,26 +114,8 @@ static uint64_t count_wrong(volatile uint8_t *view, uint64_t from, uint64_t to)
         uint64_t wrong = 0;
 
         for (uint64_t at = from; at < to; at += PG)
-                wrong += view[at + at / PG % PG] != byte_of(at + at / PG % PG);
+                wrong += view[at + at / PG % PG] != byte_of(at + at / PG % PG, 0);
         return wrong;
-}
-
-static sigjmp_buf back;                  /* of the one thread that writes */
-
-static void on_signal(int sig)
-{
-        (void)sig;
-        siglongjmp(back, 1);
-}
-
-/* (Where it could, it would be a race with who reads there, and is meant to be one.) */
-__attribute__((noinline, no_sanitize("thread")))
-static bool can_write(volatile uint8_t *at)
-{
-        if (sigsetjmp(back, 1))
-                return false;
-        *at = (uint8_t)~*at;
-        return true;
 }
 
 static bool is_alone(void)
@@ -241,9 +202,9 @@ static void test_runs_that_are_read_move_and_refuse_writes(void)
         CHECK_EQ(count_wrong(view, BYTES / 2, BYTES), 0);
         CHECK(moved > BYTES / 2 / PG / 2);
         for (uint64_t at = BYTES / 2; at < BYTES; at += PG) {
-                CHECK_EQ(view[at], byte_of(at));
+                CHECK_EQ(view[at], byte_of(at, 0));
                 if (at / PG % 5 == 0)
-                        written += can_write(view + at);
+                        written += !signal_of(view + at, true);
         }
         CHECK_EQ(written, 0);
         CHECK_EQ(count_wrong(view, 0, BYTES), 0);
@@ -291,7 +252,7 @@ static void *write_on(void *argument)
         for (; !w->stop; w->tried++) {
                 uint64_t at = (latest ? latest - base : 0) + test_random(&state) % (64 * PG);
 
-                w->written += can_write(w->view + at % w->bytes);
+                w->written += !signal_of(w->view + at % w->bytes, true);
         }
         return NULL;
 }
@@ -305,7 +266,7 @@ static void test_no_write_slips_in_beside_another_thread(void)
         w.view = view_of_file(w.bytes);
         tarry = true;
         REQUIRE(!pthread_create(&thread, NULL, write_on, &w));
-        for (unsigned round = 0; round < 3; round++)
+        for (unsigned round = 0; round < 8; round++)
                 CHECK_EQ(count_wrong(w.view, 0, w.bytes), 0);
         w.stop = true;
         REQUIRE(!pthread_join(thread, NULL));
@@ -343,7 +304,7 @@ static void test_long_reads_go_by_way_of_a_huge_page(void)
         }
         CHECK_EQ(count_wrong(view, 0, BYTES - PG), 0);
         for (uint64_t at = BYTES & ~(PG - 1); at < BYTES; at++)
-                CHECK_EQ(view[at], byte_of(at));
+                CHECK_EQ(view[at], byte_of(at, 0));
         CHECK_EQ(view[BYTES], 0);
         CHECK(child < 0 || (waitpid(child, &status, 0) == child && !status));
         quire_system_counters(quire_process_system(process), &c);
@@ -368,11 +329,8 @@ static void test_a_small_budget_has_no_huge_page(void)
 
 int main(int argc, char **argv)
 {
-        struct sigaction heard = { .sa_handler = on_signal };
-
         test_begin(argc, argv);
-        (void)sigaction(SIGBUS, &heard, NULL);
-        (void)sigaction(SIGSEGV, &heard, NULL);
+        catch_denied();
         RUN(test_alone_is_who_has_no_other_thread);
         RUN(test_alone_is_nobody_beside_handler_threads);
         RUN(test_alone_is_a_child_of_fork);

@@ -4,14 +4,12 @@
  * Each test runs with faults resolved inline and by handler threads, with and without
  * O_DIRECT, as an object with a store and as a sole one where that makes sense.
  */
+#include "disk_file.h"
 #include "inline.h"
-#include "test.h"
 #include "quire/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -95,30 +93,9 @@ static void first_variant(void (*function)(void))
 
 static char path[64];
 
-static uint8_t byte_of(uint64_t at, unsigned version)
-{
-        return (uint8_t)((at * 0x9e3779b97f4a7c15u >> 40) + version * 13 + (at >> 12));
-}
-
-/* A file of so many bytes on a disk. */
 static int new_file(uint64_t bytes)
 {
-        uint8_t *contents = malloc(bytes);
-        int fd;
-
-        REQUIRE(contents);
-        for (uint64_t i = 0; i < bytes; i++)
-                contents[i] = byte_of(i, 0);
-        (void)snprintf(path, sizeof(path), "/tmp/quire-file-test-XXXXXX");
-        fd = mkstemp(path);
-        REQUIRE(fd >= 0);
-        for (uint64_t at = 0; at < bytes;) {
-                ssize_t n = pwrite(fd, contents + at, bytes - at, (off_t)at);
-                REQUIRE(n > 0);
-                at += (uint64_t)n;
-        }
-        free(contents);
-        return fd;
+        return disk_file(path, bytes);
 }
 
 static void end_file(int fd)
@@ -187,30 +164,6 @@ static struct quire_counters counters(void)
 
         quire_system_counters(sys, &c);
         return c;
-}
-
-/* ------------------------------------------------------------------ denied accesses */
-
-static sigjmp_buf back;
-static volatile int raised;
-
-static void on_signal(int sig)
-{
-        raised = sig;
-        siglongjmp(back, 1);
-}
-
-/* What reading (writing) there raises; 0: nothing. */
-static int signal_of(volatile uint8_t *at, bool write)
-{
-        raised = 0;
-        if (!sigsetjmp(back, 1)) {
-                if (write)
-                        *at = 1;
-                else
-                        (void)*at;
-        }
-        return raised;
 }
 
 /* ------------------------------------------------------------------------- tests */
@@ -725,11 +678,8 @@ static void test_D1_a_second_start_finds_its_pages(void)
 
 int main(int argc, char **argv)
 {
-        struct sigaction heard = { .sa_handler = on_signal };
-
         test_begin(argc, argv);
-        (void)sigaction(SIGBUS, &heard, NULL);
-        (void)sigaction(SIGSEGV, &heard, NULL);
+        catch_denied();
         RUN(test_B60_the_file_is_updated_with_the_last_unmap);
         RUN(test_B61_a_flush_lasts);
         RUN(test_B61_a_flush_is_of_a_range);
