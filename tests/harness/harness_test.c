@@ -97,6 +97,14 @@ static void test_the_seed_is_taken(void)
         CHECK(strstr(out, "seed 16 "));
 }
 
+static void test_what_becomes_true_is_waited_for(void)
+{
+        unsigned asked = 0;
+
+        CHECK(BECOMES(++asked == 3));
+        CHECK_EQ(asked, 3);              /* and not asked again */
+}
+
 int main(int argc, char **argv)
 {
         self = argv[0];
@@ -106,5 +114,6 @@ int main(int argc, char **argv)
         RUN(test_failures_are_counted);
         RUN(test_one_test_can_be_named);
         RUN(test_the_seed_is_taken);
+        RUN(test_what_becomes_true_is_waited_for);
         return test_end();
 }
