@@ -136,6 +136,7 @@ enum quire_outcome quire_calls_setsockopt(struct quire_thread *t, struct quire_c
 /* seccomp(operation, flags, argument) */
 enum quire_outcome quire_calls_seccomp(struct quire_thread *t, struct quire_call *c)
 {
+        quire_linux_spin_never(quire_agent.machine);
         if (c->args[0] == 1 /* SECCOMP_SET_MODE_FILTER */)
                 hold_filter(t, c->args[2]);
         else
@@ -264,6 +265,7 @@ enum quire_outcome quire_calls_prctl(struct quire_thread *t, struct quire_call *
                 quire_buffers_string(t, c, 1);
                 break;
         case PR_SET_SECCOMP:
+                quire_linux_spin_never(quire_agent.machine);
                 hold_filter(t, c->args[2]);
                 break;
         case PR_SET_MM:

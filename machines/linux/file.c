@@ -43,6 +43,7 @@ struct file {                    /* in a mapping of its own */
         bool refused;            /* [a] direct transfers were */
         bool buffered;           /* [I] leave the page cache alone */
         int owner;               /* [I] the process that may write */
+        struct quire_linux *l;   /* [I] */
         struct reader *reader;   /* [I] of that process; or null */
 };
 
@@ -55,6 +56,7 @@ struct transfer {
         uint64_t bytes, done;
         void *const *page;
         bool write;
+        bool ahead;              /* nobody waits for it */
 };
 
 /* Where the next `bytes' of it lie in memory. */
@@ -102,8 +104,11 @@ static long transfer_some(const struct transfer *t)
         if (!direct)
                 bytes = t->bytes - t->done;
         n = fill_vector(t, bytes, vector);
-        got = sys_call6(t->write ? SYS_pwritev : SYS_preadv, fd, sys_address(vector), n, (long)at,
-                        0, 0);
+        if (direct && !t->write && !t->ahead)
+                got = quire_spin_read(t->file->l, fd, vector, n, at);
+        else
+                got = sys_call6(t->write ? SYS_pwritev : SYS_preadv, fd, sys_address(vector), n,
+                                (long)at, 0, 0);
         if (direct && got == -EINVAL) {
                 STORE(&t->file->refused, true);      /* some refuse at the transfer only */
                 return -EAGAIN;
@@ -135,10 +140,10 @@ static uint64_t clip_to_file(const struct file *f, uint64_t offset, uint64_t byt
         return f->bytes - offset < bytes ? f->bytes - offset : bytes;
 }
 
-enum quire_status quire_file_read(struct file *f, uint64_t offset, uint64_t bytes,
+enum quire_status quire_file_read(struct file *f, uint64_t offset, uint64_t bytes, bool ahead,
                                   void *const page[])
 {
-        struct transfer t = { .file = f, .at = f->offset + offset, .page = page,
+        struct transfer t = { .file = f, .at = f->offset + offset, .page = page, .ahead = ahead,
                               .bytes = clip_to_file(f, offset, bytes) };
 
         if (transfer_all(&t))
@@ -156,7 +161,7 @@ static enum quire_status fill(void *context, uint64_t offset, uint64_t bytes, un
 {
         (void)access;
         quire_thread_waits();
-        return quire_file_read(context, offset, bytes, page);
+        return quire_file_read(context, offset, bytes, false, page);
 }
 
 static enum quire_status read_ahead(void *context, struct quire_object *o, uint64_t offset,
@@ -307,7 +312,7 @@ enum quire_status quire_file_open(struct quire_process *p, int fd,
         if (mode & O_APPEND && !(o.flags & QUIRE_FILE_READ_ONLY))
                 return QUIRE_INVALID;        /* it would not write where it is told to */
         f = (struct file){ .offset = o.offset, .bytes = o.bytes, .owner = sys_getpid(),
-                           .buffered = o.flags & QUIRE_FILE_BUFFERED };
+                           .l = p->l, .buffered = o.flags & QUIRE_FILE_BUFFERED };
         at = sys_mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (at < 0)
                 return QUIRE_NO_MEMORY;

@@ -162,6 +162,7 @@ void quire_linux_fork_child(struct quire_process *p)
                 quire_linux_stop(l, "a forked child can not watch over its memory");
         quire_threads_lost(l);
         quire_ring_forget(l);
+        quire_spin_close(l);
         hold_witness(p);
         quire_system_forked(p->system);
         file = quire_pagefile_another(l);

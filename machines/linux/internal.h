@@ -16,7 +16,8 @@
  *   thread.c bar.c   the same by handler threads, and how they deny
  *   signal.c         our signal handlers, and whose place they took
  *   lodging.c lock.c maps.c     records, the lock, obstacles and page maps
- *   host.c pagefile.c ring.c    the host: time, words, compression, transfers
+ *   host.c pagefile.c           the host: time, words, compression, transfers at once
+ *   ring.c spin.c    transfers that overlap; reads whose end is looked for
  *   probe.c fork.c
  *   message.c sealed.c lease.c grant.c name.c     other processes: sharing.h
  *
@@ -30,6 +31,9 @@
 #define QUIRE_LINUX_INTERNAL_H
 #include "bare.h"
 #include "pool.h"
+#include <linux/io_uring.h>
+
+struct iovec;
 
 #define PAGE_SHIFT 12
 #define PAGE ((uint64_t)1 << PAGE_SHIFT)
@@ -56,7 +60,8 @@ enum {
         CAN_TMPFILE = 1 << 12,
         CAN_LARGE_ARENA = 1 << 13,
         CAN_DISPATCH = 1 << 14,
-        CAN_ALL = (1 << 15) - 1,
+        CAN_SPIN = 1 << 15,
+        CAN_ALL = (1 << 16) - 1,
 };
 
 /* --- lock.c */
@@ -161,6 +166,23 @@ struct pagefile {
         uint64_t grown;              /* [a] bytes that are there or promised */
 };
 
+/* --- spin.c */
+#define SEATS 4u
+struct seat {
+        bool taken;                  /* [a] what follows is the taker's */
+        bool tried;
+        int fd;                      /* [a] to read; 0: none */
+        uint64_t ring, entries;      /* the mappings; 0: none */
+        uint64_t ring_bytes;
+        struct io_uring_params params;
+};
+struct spin {
+        struct seat seat[SEATS];
+        uint64_t most;               /* [I] ns that a read is looked for */
+        uint32_t rest;               /* [a] reads that are to sleep */
+        bool never;                  /* [a] all of them are */
+};
+
 #define WITNESSES 16
 #define KEPT 32
 
@@ -212,6 +234,7 @@ struct quire_linux {
         unsigned files;                      /* [a] */
         struct quire_lock grow;              /* pagefiles that grow or open */
         struct ring *ring;                   /* [I] */
+        struct spin spin;
         int children;                        /* [a] owner.h: reading end, or -1 */
         int witness[WITNESSES];              /* [I] ends of pipes, held for ancestors: fork.c */
         unsigned witnesses;                  /* [I] */
@@ -396,6 +419,12 @@ bool quire_pagefiles_open(struct quire_linux *, char problem[256]);
 int quire_pagefile_another(struct quire_linux *);
 void quire_pagefiles_close(struct quire_linux *);
 enum quire_status quire_linux_io_read(struct quire_host *, struct quire_io *);
+
+/* --- spin.c */
+long quire_spin_read(struct quire_linux *, int fd, const struct iovec *, unsigned n, uint64_t at);
+void quire_spin_open(struct quire_linux *);
+int quire_spin_descriptor(const struct quire_linux *, unsigned i);
+void quire_spin_close(struct quire_linux *);
 
 /* --- ring.c */
 bool quire_ring_open(struct quire_linux *);

@@ -71,6 +71,10 @@ void quire_linux_fork_prepare(struct quire_process *);
 void quire_linux_fork_parent(struct quire_process *, int pid /* -1: it failed */);
 void quire_linux_fork_child(struct quire_process *);
 
+/* From now on who waits for a page sleeps at once, with no other call than preadv: the
+ * program is about to limit its system calls (seccomp).  Any context. */
+void quire_linux_spin_never(struct quire_linux *);
+
 /* Our descriptors, to be kept from the program; returns how many. */
 unsigned quire_linux_descriptors(struct quire_linux *, int *out, unsigned room);
 

@@ -93,6 +93,9 @@ unsigned quire_linux_descriptors(struct quire_linux *l, int *out, unsigned room)
         for (unsigned i = 0; i < sizeof(one) / sizeof(one[0]); i++)
                 if (one[i] >= 0 && n < room)
                         out[n++] = one[i];
+        for (unsigned i = 0; i < SEATS; i++)
+                if (quire_spin_descriptor(l, i) >= 0 && n < room)
+                        out[n++] = quire_spin_descriptor(l, i);
         for (unsigned i = 0; i < l->witnesses && n < room; i++)
                 out[n++] = l->witness[i];
         for (unsigned i = 0; i < l->files; i++)
@@ -148,6 +151,7 @@ static enum quire_status open_memory(struct quire_linux *l, char problem[256])
         if (!quire_pool_open(l))
                 return fail(problem, QUIRE_NO_MEMORY,
                             "no address space for the pool of frames (see ulimit -v)");
+        quire_spin_open(l);
         if (!quire_compressor_open(l) || !quire_ring_open(l))
                 return fail(problem, QUIRE_NO_MEMORY, "no memory for records");
         return QUIRE_OK;
@@ -251,6 +255,7 @@ void quire_linux_close(struct quire_linux *l)
         quire_threads_close(l);
         quire_stores_close(l);
         quire_ring_close(l);
+        quire_spin_close(l);
         quire_pagefiles_close(l);
         quire_arena_close(l);
         quire_pool_close(l);

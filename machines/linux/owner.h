@@ -56,8 +56,9 @@ void quire_reader_close(struct quire_process *);
 /* In a child of fork, once the system goes on. */
 void quire_reader_lost(struct quire_process *);
 
-/* file.c: the object's range into pages, at most QUIRE_READING_MOST of them. */
-enum quire_status quire_file_read(struct file *, uint64_t offset, uint64_t bytes,
+/* file.c: the object's range into pages, at most QUIRE_READING_MOST of them; ahead: nobody
+ * waits for them yet. */
+enum quire_status quire_file_read(struct file *, uint64_t offset, uint64_t bytes, bool ahead,
                                   void *const page[]);
 
 #endif

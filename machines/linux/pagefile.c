@@ -79,9 +79,13 @@ long quire_io_finish(struct quire_linux *l, struct quire_io *io, bool write, uin
 
         while (done < total) {
                 at = skip_bytes(vector, at, step);
-                long got = sys_call6(write ? SYS_pwritev : SYS_preadv, f->fd,
-                                     sys_address(vector + at), n - at,
-                                     (long)((io->slot << PAGE_SHIFT) + done), 0, 0);
+                uint64_t from = (io->slot << PAGE_SHIFT) + done;
+                long got;
+                if (!write && f->direct)
+                        got = quire_spin_read(l, f->fd, vector + at, n - at, from);
+                else
+                        got = sys_call6(write ? SYS_pwritev : SYS_preadv, f->fd,
+                                        sys_address(vector + at), n - at, (long)from, 0, 0);
                 step = 0;
                 if (got == -EINTR || got == -EAGAIN)
                         continue;

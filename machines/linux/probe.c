@@ -69,6 +69,10 @@ static const struct entry entries[] = {
           "pagefile writes overlap through io_uring",
           "pwritev, one write at a time",
           "sysctl kernel.io_uring_disabled=0; in a container, a seccomp profile that allows it" },
+        { "spin", CAN_SPIN,
+          "who waits for a page looks for it before it sleeps",
+          "who waits for a page sleeps",
+          "io-uring" },
         { "direct-io", CAN_DIRECT,
           "the pagefile is opened past the page cache",
           "the page cache, dropped after each read",
@@ -123,7 +127,7 @@ unsigned quire_linux_survey(unsigned allowed)
         if (allowed & CAN_MAP_QUERY && quire_maps_probe())
                 can |= CAN_MAP_QUERY;
         if (allowed & CAN_URING && quire_ring_probe())
-                can |= CAN_URING;
+                can |= CAN_URING | (allowed & CAN_SPIN);
         return can | (allowed & (CAN_DIRECT | CAN_TMPFILE | CAN_LARGE_ARENA));
 }
 

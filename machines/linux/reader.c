@@ -177,10 +177,10 @@ static enum quire_status read_batch(struct reader *r, const struct batch *b, uns
         enum quire_status st;
 
         if (!part)
-                return quire_file_read(b->file, b->offset, b->bytes, b->page);
+                return quire_file_read(b->file, b->offset, b->bytes, true, b->page);
         for (unsigned i = 0; i < pages; i++)
                 there[i] = part + i * PAGE;
-        st = quire_file_read(b->file, b->offset, b->bytes, there);
+        st = quire_file_read(b->file, b->offset, b->bytes, true, there);
         for (unsigned i = 0; st == QUIRE_OK && i < pages; i++)
                 memcpy(b->page[i], there[i], PAGE);
         return st;

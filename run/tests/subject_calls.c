@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/select.h>
@@ -372,9 +375,43 @@ static int run_blocked(void)
         return 0;
 }
 
+/* A program that shuts itself in knows nothing of what its memory is read with. */
+static int run_shut_in(void)
+{
+        struct sock_filter words[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 2, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_yield, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        const struct sock_fprog filter = { sizeof(words) / sizeof(words[0]), words };
+        char *large = subject_map(SUBJECT_LARGE);
+
+        for (unsigned way = 0; way < 2; way++) {
+                int pid;
+
+                subject_fill(large, SUBJECT_LARGE, 5 + way);
+                pid = fork();
+                if (!pid) {
+                        long failed = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+
+                        if (!failed && !way)
+                                failed = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+                        else if (!failed)
+                                failed = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+                        _exit(failed || !subject_is(large, SUBJECT_LARGE, 5 + way));
+                }
+                subject_wait("shut in", pid);
+        }
+        return 0;
+}
+
 const struct subject_case subject_calls[] = {
         { "call-files", run_files },     { "call-time", run_time },
         { "call-waiting", run_waiting }, { "call-sockets", run_sockets },
         { "call-bad", run_bad },         { "call-large", run_large },
-        { "call-blocked", run_blocked }, { NULL, NULL },
+        { "call-blocked", run_blocked }, { "call-shut-in", run_shut_in },
+        { NULL, NULL },
 };

@@ -59,7 +59,7 @@ static inline void catch_denied(void)
 
 /* What reading (writing) there raises; 0: nothing.  (Others may read there meanwhile: that is
  * what such an access is made for, and no race of the test's.) */
-__attribute__((noinline, no_sanitize("thread")))
+__attribute__((noinline, unused, no_sanitize("thread")))
 static int signal_of(volatile uint8_t *at, bool write)
 {
         denied_by = 0;
