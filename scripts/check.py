@@ -28,6 +28,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CLOSING = re.compile(r'^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$', re.M)
 FAILED = re.compile(r'^(?:\S+: )?(?:failed: .*|.* FAILED.*)$', re.M)      # a check, a test
+LAST_WORDS = 8               # lines of a failed program's complaints that are repeated in the end
 SKIP_STATUS = 77             # of a whole program, as Meson has it
 
 # name, suites (None: all), how much slower a test may be
@@ -145,6 +146,8 @@ def judge(record):
     passed, failed, skipped = (int(word or 0) for word in lines[-1])
     if failed:
         said = FAILED.findall(output)[:5]
+        last = (record.get('stderr') or '').splitlines()[-LAST_WORDS:]
+        said += [line for line in last if line not in said]
         return passed, failed, skipped, '\n    '.join([f'{failed} failed'] + said)
     if status != 0:
         return passed, 1, skipped, f'status {status} although nothing failed in it'

@@ -124,6 +124,8 @@ def check_cases():
     yield 'a good program', judged('a\n3 passed, 0 failed\n', 0) == (3, 0, 0, None)
     yield 'skips are counted', judged('3 passed, 0 failed, 2 skipped\n', 0)[:3] == (3, 0, 2)
     yield 'failures are counted', judged('3 passed, 2 failed\n', 1)[:2] == (3, 2)
+    yield 'what a failed program complained of is repeated', 'no disk' in check.judge({
+        'stdout': '3 passed, 2 failed\n', 'stderr': 'no disk\n', 'returncode': 1})[3]
     yield 'a crash is a failure', judged('a\n', -11)[:2] == (0, 1)
     yield 'no closing line is a failure', judged('all is well\n', 0)[:2] == (0, 1)
     yield 'a bad status is a failure', judged('3 passed, 0 failed\n', 1)[:2] == (3, 1)
