@@ -152,6 +152,17 @@ static const void *contents_of(struct quire_page *p)
         return p->shown ? NULL : sys->mops->frame_window(sys->machine, p->frame);
 }
 
+/* A page that somebody keeps was hidden for its window.  (Only where frames are not shared
+ * and there are several spaces; who holds it there waits for the lock, should he come
+ * just now.)  => shown at its home before, with that access */
+static void show_again(struct quire_page *p, unsigned access)
+{
+        struct quire_region *r = quire_page_region(p);
+
+        must(p->object->system, r && !p->shown && p->where == QUIRE_AT_FRAME);
+        (void)quire_page_show(r, quire_page_va(p), &p, 1, access);     /* or when asked for */
+}
+
 /* The object gets contents of its own, a copy of a page that it inherits.
  * => from: in a frame, or fixed.  BUSY: no frame, reclaim first; NO_MEMORY: no record. */
 enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *to)
@@ -159,6 +170,7 @@ enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *
         struct quire_system *sys = to->system;
         struct quire_object *o = from->object;
         uint64_t index = from->index;
+        unsigned shown = from->shown;
         const void *contents;
         struct quire_page *p;
         quire_frame frame;
@@ -176,6 +188,8 @@ enum quire_status quire_copy_page(struct quire_page *from, struct quire_object *
                 return QUIRE_BUSY;
         }
         memcpy(sys->mops->frame_window(sys->machine, frame), contents, (size_t)1 << sys->shift);
+        if (shown && !from->shown && quire_page_wanted(from))
+                show_again(from, shown);
         quire_page_settle(p, frame, true, false);
         sys->counters.copied++;
         quire_page_unsee(from, to);
@@ -255,8 +269,6 @@ static enum quire_status copy_wanted(struct quire_object *o, struct quire_object
         struct quire_page *p = o->system->locked ? quire_radix_next(&o->pages, 0) : NULL;
 
         for (; p; p = quire_radix_next(&o->pages, p->index + 1)) {
-                struct quire_region *r = quire_page_region(p);
-                unsigned shown = p->shown;
                 enum quire_status st;
 
                 if (!quire_page_wanted(p))
@@ -265,8 +277,6 @@ static enum quire_status copy_wanted(struct quire_object *o, struct quire_object
                 st = quire_copy_page(p, copy);
                 if (st != QUIRE_OK)
                         return st;
-                if (shown && !p->shown)              /* its window demanded that it be hidden */
-                        (void)quire_page_show(r, quire_page_va(p), &p, 1, shown);
         }
         return QUIRE_OK;
 }

@@ -208,6 +208,48 @@ static void test_space_clone_keeps_the_watch(void)
         finish();
 }
 
+static uint64_t faults(void)
+{
+        const struct quire_counters c = counters();
+
+        return c.faults_zero + c.faults_soft + c.faults_tier + c.faults_hard;
+}
+
+/* Who holds a page can not fault: it is shown to him whoever copies it. */
+static void test_space_clone_leaves_what_is_held_where_it_is(void)
+{
+        struct quire_space *first, *second;
+        uint64_t a, held, before;
+
+        begin();
+        a = region(4);
+        for (uint64_t i = 0; i < 4; i++)
+                CHECK_EQ(put_word(space, a + i * PAGE, i + 1), 0);
+        first = clone_space(space);
+        CHECK(quire_region_hold(space, a, 2 * PAGE, R, &held) == QUIRE_OK);
+        CHECK(quire_region_hold(space, a + 2 * PAGE, PAGE, W, &held) == QUIRE_OK);
+        CHECK_EQ(word_in(first, a), 1);              /* it copies, where it can not share */
+        CHECK_EQ(put_word(first, a + PAGE, 22), 0);
+        CHECK_EQ(put_word(first, a + 2 * PAGE, 23), 0);
+        before = faults();
+        CHECK_EQ(word_in(space, a), 1);
+        CHECK_EQ(word_in(space, a + PAGE), 2);
+        CHECK_EQ(put_word(space, a + 2 * PAGE, 3), 0);
+        CHECK_EQ(faults(), before);
+        second = clone_space(space);
+        CHECK_EQ(word_in(second, a), 1);
+        CHECK_EQ(word_in(second, a + 2 * PAGE), 3);
+        before = faults();
+        CHECK_EQ(word_in(space, a), 1);
+        CHECK_EQ(put_word(space, a + 2 * PAGE, 4), 0);
+        CHECK_EQ(faults(), before);
+        CHECK_EQ(word_in(second, a + 2 * PAGE), 3);
+        quire_region_unhold(space, a, 3 * PAGE);
+        quire_space_close(first);
+        quire_space_close(second);
+        finish();
+}
+
 static void test_space_clone_copies_attributes_and_no_locks(void)
 {
         struct quire_request q = { .bytes = 8 * PAGE, .attributes = QUIRE_CACHE_NONE, .tag = 77 };
@@ -561,6 +603,7 @@ static void all(void)
         RUN(test_space_clone_is_refused);
         RUN(test_space_clone_is_refused_before_it_begins);
         RUN(test_space_clone_keeps_the_watch);
+        RUN(test_space_clone_leaves_what_is_held_where_it_is);
         RUN(test_space_clone_copies_attributes_and_no_locks);
         RUN(test_space_clone_of_views_that_copy);
         RUN(test_space_clone_and_growth);
