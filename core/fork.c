@@ -15,13 +15,14 @@
  */
 #include "core.h"
 
-/* What is shown in views is hidden: a machine whose stores both processes would have may
- * give one of them stores of its own, with contents of one moment. */
-static void hide_views(struct quire_system *sys)
+/* What is shown in views is hidden, all of it or what is not wanted: a machine whose stores
+ * both processes would have may give one of them stores of its own, with contents of one
+ * moment. */
+static void hide_views(struct quire_system *sys, bool all)
 {
         for (struct quire_object *o = sys->all; o; o = o->next)
                 if ((o->store && !(o->flags & QUIRE_HOSTED)) || o->parent)
-                        quire_object_hide(o, o->parent);
+                        quire_object_hide(o, all);
 }
 
 void quire_hold_back(struct quire_system *sys)
@@ -50,9 +51,16 @@ void quire_system_freeze(struct quire_system *sys)
         while (sys->transit || sys->going)
                 let_settle(sys);
         must(sys, !sys->frozen && !sys->transit && !sys->going && !sys->lent);
-        hide_views(sys);
+        hide_views(sys, false);              /* who holds a page can not fault */
         quire_slots_keep(sys);
         sys->frozen = true;
+}
+
+/* In the child, where nobody is left that holds them, those as well. */
+void quire_system_hide_views(struct quire_system *sys)
+{
+        must(sys, sys->frozen);
+        hide_views(sys, true);
 }
 
 /* Holds and waiters of threads that this process does not have. */

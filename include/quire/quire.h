@@ -565,15 +565,18 @@ void quire_system_audit(struct quire_system *);
  * Around fork(): freeze waits until no page is in transit and returns holding
  * the system's lock, thaw lets it go.  While it waits no other thread begins a
  * transfer, so that it ends soon; a pager's write, and whoever fills what ahead
- * was given, may touch memory meanwhile, but not flush an object.  In the child
- * call quire_system_forked() between, when the machine is ready: pagefiles of
- * before are only read from then on (add new ones to write), holds of other
- * threads are gone, and the system's events and latencies are counted from
- * nothing.
+ * was given, may touch memory meanwhile, but not flush an object.  Frozen, nothing
+ * is shown of paged stores, and in views that copy, but pages that are held or locked.
+ * In the child call quire_system_forked() between, when the machine is ready:
+ * pagefiles of before are only read from then on (add new ones to write), holds of
+ * other threads are gone, and the system's events and latencies are counted from
+ * nothing.  A machine that gives the child stores of its own calls
+ * quire_system_hide_views() before it does: nothing at all is shown in views then.
  * quire_pagefile_keep(true) before the fork makes the parent keep every slot
  * that the child may still read; false, when no such child is left, frees them.
  */
 void quire_system_freeze(struct quire_system *);
+void quire_system_hide_views(struct quire_system *);
 void quire_system_forked(struct quire_system *);
 void quire_system_thaw(struct quire_system *);
 void quire_pagefile_keep(struct quire_system *, bool keep);

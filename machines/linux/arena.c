@@ -560,14 +560,14 @@ bool quire_arena_adopt(struct quire_linux *l)
         return !each_paged(l, watch_piece);
 }
 
-/* The views of a store that has another file now. */
+/* The views of a store that has another file now.  => nothing is shown in them */
 bool quire_arena_renew(struct quire_linux *l, const struct quire_store *s)
 {
         for (uint32_t i = 0; i < l->chunks.count; i++) {
                 const struct chunk *row = &l->chunks.row[i];
 
-                if (row->store == s &&
-                    (quire_view_map(row, MAP_FIXED) < 0 || quire_view_open(row)))
+                if (row->store == s && (quire_view_map(row, MAP_FIXED) < 0 ||
+                                        quire_view_open(row) || watch_piece(l, row)))
                         return false;
         }
         return true;

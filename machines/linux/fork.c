@@ -16,9 +16,12 @@
  *            is shown is write-protected, since the copies of its page-table
  *            entries forgot that some were: the core grants again what it is
  *            asked for.  Of paged objects that are shared it makes copies, while
- *            the parent waits; what is delegated (HOSTED) parent and child go on
- *            sharing, like any shared mapping.  The pagefiles of before are only
- *            read; its own is made with its first write.
+ *            the parent waits, which hid what it shows of them but for pages that
+ *            are held or locked: another thread's system call may be using those.
+ *            The child hides them, too, before it maps its copies.  What is
+ *            delegated (HOSTED) parent and child go on sharing, like any shared
+ *            mapping.  The pagefiles of before are only read; its own is made with
+ *            its first write.
  *
  * A linked program gets this through pthread_atfork; the agent calls it itself.
  * vfork and posix_spawn share the parent's memory and need none of it.  A child
@@ -106,7 +109,9 @@ static void open_copied(struct quire_process *p)
 }
 
 /* The child has copied what it shares with us, or is gone.  Nobody can change it
- * meanwhile: it is hidden, and to see it takes the core's lock. */
+ * meanwhile: it is hidden, and to see it takes the core's lock.  (But pages that are held
+ * or locked: of what is written to those just now the child may have a part, as it would
+ * where memory is shared.) */
 static void await_copied(struct quire_process *p)
 {
         char byte;
@@ -155,12 +160,15 @@ void quire_linux_fork_child(struct quire_process *p)
         int file;
 
         close_end(&p->copied[0]);
+        if (!quire_linux_see_memory(l))
+                quire_linux_stop(l, "a forked child can not see its memory");
+        quire_threads_lost(l);
+        quire_system_hide_views(p->system);
         if (!quire_stores_renew(l))
                 quire_linux_stop(l, "no memory for a forked child's copy of what was shared");
         close_end(&p->copied[1]);
-        if (!quire_linux_see_memory(l) || !quire_arena_protect(l))
+        if (!quire_arena_protect(l))
                 quire_linux_stop(l, "a forked child can not watch over its memory");
-        quire_threads_lost(l);
         quire_ring_forget(l);
         quire_spin_close(l);
         hold_witness(p);

@@ -379,6 +379,73 @@ static void test_L_what_a_fork_hid_is_seen_again_in_runs(void)
         see_again("lru");
 }
 
+/* Nor is hidden what somebody holds, who can not fault, in a view that copies or another. */
+static void test_L_what_is_held_is_shown_during_a_fork(void)
+{
+        struct quire_grant *g;
+        uint64_t a, b, held;
+
+        begin();
+        g = object(8, 0);
+        a = map(space, g, 0, 8, RW, 0);
+        b = map(space, g, 0, 8, RW, QUIRE_COPY);
+        for (uint64_t i = 0; i < 8; i++)
+                CHECK_EQ(fill(a + i * PAGE, i), 0);
+        CHECK_EQ(fill(b + 7 * PAGE, 77), 0);
+        CHECK(quire_region_hold(space, a, PAGE, W, &held) == QUIRE_OK);
+        CHECK(quire_region_hold(space, b + PAGE, 2 * PAGE, W, &held) == QUIRE_OK);
+        CHECK(quire_region_hold(space, b + 3 * PAGE, PAGE, R, &held) == QUIRE_OK);
+        quire_system_freeze(sys);
+        CHECK(quire_page_shown_at(page_in(a), quire_region_find(space, a / PAGE), a / PAGE) &
+              QUIRE_W);
+        CHECK(page_in(b + PAGE)->shown & page_in(b + 2 * PAGE)->shown & QUIRE_W);
+        CHECK(page_in(b + 3 * PAGE)->shown & QUIRE_R);
+        CHECK(!quire_page_seen(page_in(b + 7 * PAGE)));
+        quire_system_thaw(sys);
+        CHECK_EQ(faults_of(a, 0, 1, W) + faults_of(b, 1, 2, W) + faults_of(b, 3, 1, R), 0);
+        CHECK(holds(b + 7 * PAGE, 77));
+        quire_region_unhold(space, a, PAGE);
+        quire_region_unhold(space, b + PAGE, 3 * PAGE);
+        release(space, a);
+        release(space, b);
+        quire_grant_close(g);
+        finish();
+}
+
+/* A child shows nothing in views before its stores are its own, and has all that was there;
+ * holds are gone, locks are not. */
+static void test_L_a_child_hides_what_is_held_in_views(void)
+{
+        struct quire_grant *g;
+        uint64_t a, b, held;
+
+        begin();
+        g = object(8, 0);
+        a = map(space, g, 0, 8, RW, 0);
+        b = map(space, g, 0, 8, RW, QUIRE_COPY);
+        for (uint64_t i = 0; i < 8; i++)
+                CHECK_EQ(fill(a + i * PAGE, i), 0);
+        CHECK_EQ(fill(b + PAGE, 11), 0);
+        CHECK(quire_region_hold(space, a, PAGE, W, &held) == QUIRE_OK);
+        CHECK(quire_region_hold(space, b + PAGE, PAGE, W, &held) == QUIRE_OK);
+        CHECK(quire_region_lock(space, b + 2 * PAGE, PAGE) == QUIRE_OK);
+        quire_system_freeze(sys);
+        quire_system_hide_views(sys);
+        for (uint64_t i = 0; i < 8; i++)
+                CHECK(sys->can->shares_frames || !quire_page_seen(page_in(a + i * PAGE)));
+        CHECK(!quire_page_seen(page_in(b + PAGE)) && !quire_page_seen(page_in(b + 2 * PAGE)));
+        quire_system_forked(sys);
+        quire_system_thaw(sys);
+        quire_system_audit(sys);
+        CHECK(holds(a, 0) && holds(b, 0) && holds(b + PAGE, 11) && holds(b + 2 * PAGE, 2));
+        CHECK_EQ(counters().locked, 1);
+        CHECK(quire_region_unlock(space, b + 2 * PAGE, PAGE) == QUIRE_OK);
+        release(space, a);
+        release(space, b);
+        quire_grant_close(g);
+        finish();
+}
+
 /* Pages that are put aside, to see who wants them, show it by a fault of their own. */
 static void test_L_what_cools_does_not_go_along(void)
 {
@@ -482,6 +549,8 @@ static void on_simulated(void)
         RUN(test_L_a_freeze_waits_for_nobody_who_waits_for_it);
         RUN(test_L_what_goes_home_gets_there_before_a_fork);
         RUN(test_L_what_a_fork_hid_is_seen_again_in_runs);
+        RUN(test_L_what_is_held_is_shown_during_a_fork);
+        RUN(test_L_a_child_hides_what_is_held_in_views);
         RUN(test_L_what_cools_does_not_go_along);
         RUN(test_L_what_goes_along_is_as_clean_as_it_was);
         RUN(test_L_what_goes_along_is_not_written);

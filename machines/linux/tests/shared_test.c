@@ -250,6 +250,200 @@ static void test_what_a_fork_hid_is_seen_again_in_runs(void)
         try_runs(QUIRE_FAULTS_THREAD);
 }
 
+/* ---------------------------------------------------------------- what is held at a fork */
+
+#define PATTERN UINT64_C(0x5a5a5a5a5a5a5a5a)
+
+/* Of the view that copies: pages that the kernel writes to, and one that it reads. */
+enum { HELD = 24, INTO = 0, AT_TIMES = 3, FROM = 5, LOCKED = 9, OF_OBJECT = 7 };
+
+static struct {
+        volatile uint64_t *object, *copy;    /* two views */
+        int file, sink;
+        atomic_uint calls, held, failed;
+} kernel;
+
+/* One call that writes to a page, and one that reads another. */
+static void call_kernel(volatile uint64_t *into, volatile uint64_t *from)
+{
+        bool ok = pread(kernel.file, (void *)into, PG, 0) == (ssize_t)PG &&
+                  pwrite(kernel.sink, (const void *)from, PG, 0) == (ssize_t)PG;
+
+        kernel.calls++;
+        kernel.failed += !ok;
+}
+
+static void *call_on(void *unused)
+{
+        (void)unused;
+        while (!stop) {
+                call_kernel(kernel.copy + INTO * 512, kernel.copy + FROM * 512);
+                call_kernel(kernel.object + OF_OBJECT * 512, kernel.object + OF_OBJECT * 512);
+        }
+        return NULL;
+}
+
+static void hold(volatile uint64_t *at, uint64_t pages, unsigned access)
+{
+        uint64_t held = 0;
+
+        REQUIRE(quire_region_hold(space, (uint64_t)(uintptr_t)at, pages * PG, access, &held) ==
+                QUIRE_OK);
+        REQUIRE(held == pages * PG);
+}
+
+static void unhold(volatile uint64_t *at, uint64_t pages)
+{
+        quire_region_unhold(space, (uint64_t)(uintptr_t)at, pages * PG);
+}
+
+static bool has_pattern(const volatile uint64_t *page)
+{
+        bool same = true;
+
+        for (uint64_t k = 0; k < 512; k++)
+                same &= page[k] == PATTERN;
+        return same;
+}
+
+/* Who holds a page for one call. */
+static void hold_and_call(volatile uint64_t *page)
+{
+        hold(page, 1, QUIRE_W);
+        page[511] = 0;
+        call_kernel(page, page);
+        kernel.failed += !has_pattern(page);
+        unhold(page, 1);
+        kernel.held++;
+}
+
+static void *hold_on(void *unused)
+{
+        (void)unused;
+        while (!stop)
+                hold_and_call(kernel.copy + AT_TIMES * 512);
+        return NULL;
+}
+
+/* The view that copies, as it was: others than the kernel's have what was written, to
+ * every second one. */
+static bool view_is(uint64_t time)
+{
+        bool same = has_pattern(kernel.copy + INTO * 512);
+
+        for (uint64_t i = 1; i < HELD; i++)
+                same &= i == AT_TIMES || i == OF_OBJECT ||
+                        kernel.copy[i * 512 + 8] == word(i, i % 2 ? 1 : time);
+        return same && has_pattern(kernel.object + OF_OBJECT * 512);
+}
+
+/* (Page 1 is held.) */
+static bool is_inherited(uint64_t i)
+{
+        return i % 2 && i != 1 && i != FROM && i != LOCKED;
+}
+
+/* What the child has, and that the kernel sees what it holds. */
+static int see_held(void)
+{
+        volatile uint64_t *a = kernel.object, *c = kernel.copy;
+        bool same = view_is(2);
+
+        quire_system_audit(quire_process_system(process));
+        for (uint64_t i = 2; i < HELD; i += 2)
+                c[i * 512 + 8] = word(i, 3);
+        for (uint64_t i = 1; i < HELD; i++) {
+                same &= i == OF_OBJECT || a[i * 512 + 8] == word(i, 1);
+                a[i * 512 + 16] = i == OF_OBJECT ? PATTERN : word(i, 4);
+        }
+        same &= view_is(3);
+        for (uint64_t i = 1; i < HELD; i++)          /* what was held or locked is its own */
+                same &= i == AT_TIMES || i == OF_OBJECT ||
+                        c[i * 512 + 16] == (is_inherited(i) ? word(i, 4) : 0);
+        kernel.failed = 0;
+        hold_and_call(c + INTO * 512);
+        hold_and_call(c + FROM * 512);
+        hold_and_call(c + LOCKED * 512);
+        hold_and_call(a + OF_OBJECT * 512);
+        quire_system_audit(quire_process_system(process));
+        return !same || kernel.failed;
+}
+
+static void fork_once(void)
+{
+        int status = -1;
+        pid_t child = fork();
+
+        REQUIRE(child >= 0);
+        if (!child) {
+                alarm(60);
+                _exit(see_held());
+        }
+        call_kernel(kernel.copy + INTO * 512, kernel.copy + FROM * 512);
+        REQUIRE(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void open_kernel(struct quire_grant *g)
+{
+        uint64_t page[512];
+
+        kernel.object = map(g, HELD, QUIRE_R | QUIRE_W, 0);
+        kernel.copy = map(g, HELD, QUIRE_R | QUIRE_W, QUIRE_COPY);
+        kernel.file = memfd_create("file", MFD_CLOEXEC);
+        kernel.sink = memfd_create("sink", MFD_CLOEXEC);
+        kernel.calls = kernel.held = kernel.failed = 0;
+        for (uint64_t k = 0; k < 512; k++)
+                page[k] = PATTERN;
+        REQUIRE(pwrite(kernel.file, page, PG, 0) == (ssize_t)PG);
+        for (uint64_t i = 0; i < HELD; i++)
+                kernel.object[i * 512 + 8] = word(i, 1);
+        for (uint64_t i = 0; i < HELD; i += 2)
+                kernel.copy[i * 512 + 8] = word(i, 2);
+}
+
+/* Pages that somebody holds are shown, and his, while the process is duplicated; the child
+ * has what was in them. */
+static void try_held(enum quire_faults faults)
+{
+        struct quire_grant *g;
+        pthread_t caller, holder;
+
+        begin(faults);
+        g = object(HELD, 0);
+        open_kernel(g);
+        hold(kernel.copy, 3, QUIRE_W);
+        hold(kernel.copy + FROM * 512, 1, QUIRE_R);
+        hold(kernel.object + OF_OBJECT * 512, 1, QUIRE_W);
+        REQUIRE(quire_region_lock(space, (uint64_t)(uintptr_t)(kernel.copy + LOCKED * 512), PG) ==
+                QUIRE_OK);
+        call_kernel(kernel.copy + INTO * 512, kernel.copy + FROM * 512);
+        call_kernel(kernel.object + OF_OBJECT * 512, kernel.copy + FROM * 512);
+        stop = false;
+        REQUIRE(!pthread_create(&caller, NULL, call_on, NULL));
+        REQUIRE(!pthread_create(&holder, NULL, hold_on, NULL));
+        for (unsigned i = 0; i < 20 || kernel.held < 20; i++)
+                fork_once();
+        stop = true;
+        pthread_join(caller, NULL);
+        pthread_join(holder, NULL);
+        CHECK(view_is(2));
+        CHECK_EQ(kernel.failed, 0);
+        unhold(kernel.copy, 3);
+        unhold(kernel.copy + FROM * 512, 1);
+        unhold(kernel.object + OF_OBJECT * 512, 1);
+        quire_system_audit(quire_process_system(process));
+        quire_grant_close(g);
+        quire_process_close(process);
+        close(kernel.file);
+        close(kernel.sink);
+}
+
+static void test_what_is_held_stays_at_a_fork(void)
+{
+        try_held(QUIRE_FAULTS_INLINE);
+        try_held(QUIRE_FAULTS_THREAD);
+}
+
 int main(int argc, char **argv)
 {
         test_begin(argc, argv);
@@ -257,5 +451,6 @@ int main(int argc, char **argv)
         RUN(test_D6_a_clone_in_a_process);
         RUN(test_a_forked_child_has_copies_of_shared_objects);
         RUN(test_what_a_fork_hid_is_seen_again_in_runs);
+        RUN(test_what_is_held_stays_at_a_fork);
         return test_end();
 }
