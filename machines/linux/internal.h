@@ -75,6 +75,8 @@ bool quire_lock_try(struct quire_lock *);     /* false: somebody has it */
 void quire_lock_drop(struct quire_lock *);
 void quire_mask_enter(void);
 void quire_mask_leave(void);
+uint32_t quire_thread_begun(uint32_t *begun);       /* how many had before */
+void quire_threads_await(const uint32_t *begun, uint32_t count);
 
 /* --- lodging.c */
 #define LODGING_CLASSES 64
@@ -144,6 +146,7 @@ struct bar {
 #define HANDLERS 4
 struct threads {
         unsigned running;                    /* [I] handler threads */
+        uint32_t begun;                      /* [a] of them */
         unsigned long handle[HANDLERS];      /* [I] pthread_t */
         uint64_t stack[HANDLERS];            /* [I] */
         uint32_t stop;                       /* [a] */

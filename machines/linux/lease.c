@@ -29,8 +29,7 @@
  *
  * fork: the child keeps what was taken, with a watcher of its own; what was sent
  * and named stays the parent's.  A child has nobody to let go of what another thread
- * held, so whoever starts the watcher waits until it has begun: what a C library or a
- * sanitizer does for a new thread (it allocates) is over then, and from there on the
+ * held, so whoever starts the watcher waits until it has begun, and from there on the
  * watcher allocates only with the lock held, which fork takes.
  *
  * Invariants
@@ -418,7 +417,7 @@ static void *watch(void *unused)
         struct sharing *s = &sharing;
 
         (void)unused;
-        (void)sem_post(&s->begun);
+        (void)quire_thread_begun(&s->begun);
         (void)pthread_mutex_lock(&s->lock);
         while (!s->stop) {
                 look(s);
@@ -446,10 +445,9 @@ enum quire_status quire_sharing_watch(struct sharing *s)
         (void)sigfillset(&all);
         (void)pthread_sigmask(SIG_SETMASK, &all, &old);
         s->stop = false;
-        (void)sem_init(&s->begun, 0, 0);
+        s->begun = 0;
         started = !pthread_create(&s->thread, NULL, watch, NULL);
-        while (started && sem_wait(&s->begun) && errno == EINTR)
-                ;
+        quire_threads_await(&s->begun, started);
         (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
         s->running = started;
         return started ? QUIRE_OK : QUIRE_NO_MEMORY;

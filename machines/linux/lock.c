@@ -1,5 +1,5 @@
 /*
- * lock.c - the one kind of lock of this machine.
+ * lock.c - the one kind of lock of this machine; and waiting for threads to begin.
  *
  * A futex word, and the rule that who holds it can not be interrupted: a
  * signal handler of the program may touch paged memory, which enters the core
@@ -104,4 +104,28 @@ void quire_lock_drop(struct quire_lock *lock)
         if (__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2)
                 (void)sys_futex_wake(&lock->word, 1);
         restore_signals(blocked, &mask);
+}
+
+/* ------------------------------------------------------------ threads that begin */
+
+/*
+ * A child of fork has nobody to let go of what another thread held, and what a C library
+ * or a sanitizer does for a new thread (it allocates) may hold something.  So whoever
+ * starts threads waits until each of them has said that this is over.
+ */
+
+/* (The count may be gone when it is woken: then nobody is.) */
+uint32_t quire_thread_begun(uint32_t *begun)
+{
+        uint32_t before = __atomic_fetch_add(begun, 1, __ATOMIC_ACQ_REL);
+
+        (void)sys_futex_wake(begun, 1);
+        return before;
+}
+
+/* => one thread waits */
+void quire_threads_await(const uint32_t *begun, uint32_t count)
+{
+        for (uint32_t n; (n = LOAD(begun)) < count;)
+                (void)sys_futex_wait((uint32_t *)begun, n);
 }

@@ -16,6 +16,7 @@
  *
  * Lock: none; two threads that use one socket take turns by themselves.
  */
+#include "internal.h"
 #include "message.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -88,9 +89,19 @@ bool quire_socket_is(int fd, bool packets)
 
 /* -------------------------------------------------------------- descriptors */
 
-static void *close_late(void *fd)
+struct late {
+        int fd;
+        uint32_t begun;              /* [a] */
+};
+
+/* => it is there until the thread has begun */
+static void *close_late(void *argument)
 {
-        (void)close((int)(intptr_t)fd);
+        struct late *late = argument;
+        int fd = late->fd;
+
+        (void)quire_thread_begun(&late->begun);
+        (void)close(fd);
         return NULL;
 }
 
@@ -101,6 +112,7 @@ static void *close_late(void *fd)
  */
 void quire_descriptor_shed(int fd)
 {
+        struct late late = { .fd = fd };
         pthread_attr_t attr;
         pthread_t thread;
         bool gone = false;
@@ -111,7 +123,8 @@ void quire_descriptor_shed(int fd)
         }
         if (!pthread_attr_init(&attr)) {
                 (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-                gone = !pthread_create(&thread, &attr, close_late, (void *)(intptr_t)fd);
+                gone = !pthread_create(&thread, &attr, close_late, &late);
+                quire_threads_await(&late.begun, gone);
                 (void)pthread_attr_destroy(&attr);
         }
         if (!gone)

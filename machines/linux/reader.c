@@ -44,7 +44,7 @@ struct reader {                              /* in a mapping of its own */
         bool stop;                           /* [lock] */
         uint32_t turn;                       /* [a] futex: something was added */
         struct quire_process *process;       /* [I] */
-        unsigned begun;                      /* [a] threads that have a number */
+        uint32_t begun;                      /* [a] threads that have a number */
         unsigned count;                      /* [I] of threads */
         pthread_t thread[THREADS];           /* [I] */
 };
@@ -189,7 +189,7 @@ static enum quire_status read_batch(struct reader *r, const struct batch *b, uns
 static void *read_batches(void *argument)
 {
         struct reader *r = argument;
-        unsigned number = __atomic_fetch_add(&r->begun, 1, __ATOMIC_RELAXED);
+        unsigned number = quire_thread_begun(&r->begun);
         struct batch b;
 
         quire_mask_enter();
@@ -221,6 +221,8 @@ bool quire_reader_open(struct quire_process *p)
                 while (r && r->count < THREADS &&
                        !pthread_create(&r->thread[r->count], NULL, read_batches, r))
                         r->count++;
+                if (r)
+                        quire_threads_await(&r->begun, r->count);
                 (void)sys_sigmask(2 /* SIG_SETMASK */, &old, NULL);
                 if (r && !r->count)
                         (void)sys_munmap((uint64_t)at, BYTES);

@@ -45,6 +45,7 @@ struct quire_server {                    /* in a mapping of its own */
         uint64_t bytes;                  /* [I] of the object */
         int owner;                       /* [I] the process that has the threads */
         unsigned count;                  /* [I] of workers */
+        uint32_t begun;                  /* [a] of them */
         struct quire_lock lock;
         struct job ring[RING];           /* [lock] */
         unsigned first, waiting;         /* [lock] jobs in it */
@@ -201,6 +202,7 @@ static void *serve(void *argument)
         const struct worker *w = argument;
         struct job j;
 
+        (void)quire_thread_begun(&w->server->begun);
         while (take_job(w->server, &j)) {
                 if (j.page)
                         do_write(w->server, &j);
@@ -234,6 +236,7 @@ static bool start_workers(struct quire_server *s, unsigned threads)
         (void)pthread_sigmask(SIG_BLOCK, &most, &old);
         while (s->count < threads && start_worker(s, &s->worker[s->count]))
                 s->count++;
+        quire_threads_await(&s->begun, s->count);
         (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
         return s->count == threads;
 }

@@ -11,7 +11,6 @@
 #include "message.h"
 #include "owner.h"
 #include <pthread.h>
-#include <semaphore.h>
 
 enum share_kind {
         SHARE_SENT,              /* to a peer: leases are his, and those of whom he gave it */
@@ -62,7 +61,7 @@ struct sharing {
         unsigned guests;
         pthread_t thread;
         bool running, stop;
-        sem_t begun;                         /* the thread is about to take the lock */
+        uint32_t begun;                      /* [a] the thread is about to take the lock */
         int wake;                            /* eventfd */
 };
 

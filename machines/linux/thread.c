@@ -221,6 +221,7 @@ static void *run_thread(void *argument)
         quire_mask_enter();
         if (l->hooks.thread_started)
                 l->hooks.thread_started(l->hooks.context);
+        (void)quire_thread_begun(&l->threads.begun);
         while (!LOAD(&l->threads.stop)) {
                 if (!leading) {
                         quire_lock_take(&l->threads.reader);
@@ -273,6 +274,7 @@ bool quire_threads_open(struct quire_linux *l)
         (void)sys_sigmask(0 /* SIG_BLOCK */, &all, &old);
         while (h->running < HANDLERS && start_thread(l, h->running))
                 h->running++;
+        quire_threads_await(&h->begun, h->running);
         (void)sys_sigmask(2 /* SIG_SETMASK */, &old, NULL);
         return h->running > 0;
 }

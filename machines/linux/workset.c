@@ -47,6 +47,7 @@ struct quire_replay {
         uint64_t done;               /* [a] bytes */
         bool stop;                   /* [a] */
         pthread_t thread;
+        uint32_t begun;              /* [a] of threads: one */
 };
 
 static uint64_t sum_of(const struct quire_range *runs, uint64_t count)
@@ -220,6 +221,7 @@ static void *bring_all(void *argument)
 {
         struct quire_replay *r = argument;
 
+        (void)quire_thread_begun(&r->begun);
         for (uint64_t i = 0; i < r->count; i++)
                 if (!bring_run(r, r->runs[i]))
                         break;
@@ -233,6 +235,7 @@ static bool start(struct quire_replay *r)
 
         (void)sys_sigmask(0 /* SIG_BLOCK */, &all, &old);
         ok = !pthread_create(&r->thread, NULL, bring_all, r);
+        quire_threads_await(&r->begun, ok);
         (void)sys_sigmask(2 /* SIG_SETMASK */, &old, NULL);
         return ok;
 }

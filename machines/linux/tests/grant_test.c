@@ -7,7 +7,7 @@
 #include "grant_parts.h"
 #include "inline.h"
 #include "message.h"
-#include <dlfcn.h>
+#include "slow_start.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -369,46 +369,8 @@ static void test_D12_fork(void)
         peer_stop(&p);
 }
 
-/* Threads that are slow to start: a child that is forked meanwhile has nobody to let go
- * of what such a thread holds. */
-struct start {
-        void *(*run)(void *);
-        void *argument;
-};
-static bool starts_slowly;
-static atomic_uint starting, threads;
-
-static void *start_slowly(void *argument)
-{
-        struct start s = *(struct start *)argument;
-
-        free(argument);
-        (void)usleep(300000);
-        (void)atomic_fetch_sub(&starting, 1);
-        return s.run(s.argument);
-}
-
-/* In the place of the C library's (or the sanitizer's), which it calls. */
-int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
-                   void *(*run)(void *), void *restrict argument)
-{
-        union {
-                void *symbol;
-                int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
-        } real = { .symbol = dlsym(RTLD_NEXT, "pthread_create") };
-        struct start *s;
-
-        if (!starts_slowly)
-                return real.create(thread, attributes, run, argument);
-        s = malloc(sizeof(*s));
-        REQUIRE(s);
-        *s = (struct start){ run, argument };
-        (void)atomic_fetch_add(&threads, 1);
-        (void)atomic_fetch_add(&starting, 1);
-        return real.create(thread, attributes, start_slowly, s);
-}
-
-/* In a child of a sender, who watches nothing yet: how many threads its first send has
+/* A child that is forked while a thread starts has nobody to let go of what it holds.  In a
+ * child of a sender, who watches nothing yet: how many threads its first send has
  * started, and whether they had begun when it was over. */
 static void send_first(void)
 {
