@@ -595,6 +595,11 @@ bool quire_policy_used(struct quire_system *, struct quire_page *);
 /* Make frames free.  OK: progress was made, look at everything again (the lock
  * may have been dropped meanwhile); NO_MEMORY: nothing can go. */
 enum quire_status quire_reclaim(struct quire_system *);
+struct quire_coming {                      /* pages that are on their way from a pagefile */
+        struct quire_system *system;
+        unsigned count;
+};
+void quire_reclaim_ahead(void *coming);    /* lock not held: see quire_io.meanwhile */
 enum quire_status quire_reclaim_frames(struct quire_system *, uint64_t frames);
 /* Put pages away; returns how many left their frames.  Lock held throughout. */
 unsigned quire_evict(struct quire_system *, struct quire_page **, unsigned count);

@@ -285,7 +285,8 @@ static enum step read_in(struct walk *w)
         struct quire_system *sys = w->system;
         struct quire_page *pages[QUIRE_IO_MAX];
         quire_frame frames[QUIRE_IO_MAX];
-        struct quire_io io = { .slot = w->page->slot.number };
+        struct quire_coming coming = { .system = sys };
+        struct quire_io io = { .slot = w->page->slot.number, .context = &coming };
         struct quire_object *o = w->object;
         enum quire_status st;
 
@@ -306,6 +307,9 @@ static enum step read_in(struct walk *w)
                 must(sys, io.page[i] && pages[i]->queue == QUIRE_Q_NONE);
         }
         sys->transit += io.count;
+        coming.count = io.count;
+        if (w->ticket)                       /* (what is only advised makes no room) */
+                io.meanwhile = quire_reclaim_ahead;
         o->refs++;
         quire_unlock(sys);
         st = sys->hops->io_read(sys->host, &io);

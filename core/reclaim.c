@@ -216,10 +216,16 @@ static enum quire_status wait_for_others(struct quire_system *sys, uint64_t sett
         return QUIRE_OK;
 }
 
+/* How many frames are made free at once. */
+static unsigned batch_of(const struct quire_system *sys)
+{
+        return (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
+}
+
 enum quire_status quire_reclaim(struct quire_system *sys)
 {
         struct quire_page *victims[BATCH];
-        unsigned want = (unsigned)quire_max(1, quire_min(BATCH, sys->budget / 16));
+        unsigned want = batch_of(sys);
         uint64_t settled = sys->settled;
         bool tried = false, spilled = false, moved = false;
         unsigned n, gone;
@@ -265,6 +271,35 @@ enum quire_status quire_reclaim_frames(struct quire_system *sys, uint64_t frames
                 st = quire_reclaim(sys);
         while (st == QUIRE_OK && sys->taken + sys->headroom + frames > sys->budget);
         return st;
+}
+
+/* So many frames are being filled: unless there are as many for those who come next, make
+ * some free, and not fewer than else, since what leaves together comes back together.
+ * Nothing is waited for. */
+static void free_ahead(struct quire_system *sys, unsigned frames)
+{
+        struct quire_page *victims[BATCH];
+        unsigned n;
+
+        must_hold(sys);
+        if (sys->freezing || sys->taken + sys->headroom + frames < sys->budget)
+                return;
+        n = sys->policy->victims(sys, victims, batch_of(sys));
+        (void)quire_evict(sys, victims, n);
+        if (sys->going > sys->buffer_count / 2)
+                (void)quire_store_settle(sys, false);
+        else
+                quire_store_push(sys);
+}
+
+void quire_reclaim_ahead(void *coming)
+{
+        const struct quire_coming *c = coming;
+
+        quire_lock(c->system);
+        must(c->system, c->count && c->system->transit >= c->count);
+        free_ahead(c->system, c->count);
+        quire_unlock(c->system);
 }
 
 /* BUSY for a moment: let pages in transit arrive. */

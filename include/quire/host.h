@@ -31,6 +31,10 @@ struct quire_io {
                                            * OK, IO_ERROR, or NO_SPACE (the file
                                            * can not grow: all of it failed) */
         struct quire_io *next;            /* the host's while the transfer is under way */
+        /* Null, or what may be done while the pages are on their way: io_read calls it,
+         * if it does, once, in its own caller's context. */
+        void (*meanwhile)(void *context);
+        void *context;
 };
 
 enum quire_event_kind {

@@ -105,7 +105,7 @@ static long transfer_some(const struct transfer *t)
                 bytes = t->bytes - t->done;
         n = fill_vector(t, bytes, vector);
         if (direct && !t->write && !t->ahead)
-                got = quire_spin_read(t->file->l, fd, vector, n, at);
+                got = quire_spin_read(t->file->l, fd, vector, n, at, NULL);
         else
                 got = sys_call6(t->write ? SYS_pwritev : SYS_preadv, fd, sys_address(vector), n,
                                 (long)at, 0, 0);

@@ -424,7 +424,8 @@ void quire_pagefiles_close(struct quire_linux *);
 enum quire_status quire_linux_io_read(struct quire_host *, struct quire_io *);
 
 /* --- spin.c */
-long quire_spin_read(struct quire_linux *, int fd, const struct iovec *, unsigned n, uint64_t at);
+long quire_spin_read(struct quire_linux *, int fd, const struct iovec *, unsigned n, uint64_t at,
+                     const struct quire_io *);
 void quire_spin_open(struct quire_linux *);
 int quire_spin_descriptor(const struct quire_linux *, unsigned i);
 void quire_spin_close(struct quire_linux *);

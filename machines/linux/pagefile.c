@@ -82,7 +82,8 @@ long quire_io_finish(struct quire_linux *l, struct quire_io *io, bool write, uin
                 uint64_t from = (io->slot << PAGE_SHIFT) + done;
                 long got;
                 if (!write && f->direct)
-                        got = quire_spin_read(l, f->fd, vector + at, n - at, from);
+                        got = quire_spin_read(l, f->fd, vector + at, n - at, from,
+                                              done ? NULL : io);
                 else
                         got = sys_call6(write ? SYS_pwritev : SYS_preadv, f->fd,
                                         sys_address(vector + at), n - at, (long)from, 0, 0);

@@ -164,10 +164,12 @@ static bool spin(const struct seat *s, uint64_t most, long *result)
         return false;
 }
 
-static long await_read(struct quire_linux *l, struct seat *s)
+static long await_read(struct quire_linux *l, struct seat *s, const struct quire_io *io)
 {
         long result;
 
+        if (io && io->meanwhile)
+                io->meanwhile(io->context);
         if (spin(s, l->spin.most, &result))
                 return result;
         STORE(&l->spin.rest, RESTS);
@@ -176,15 +178,16 @@ static long await_read(struct quire_linux *l, struct seat *s)
         return result;
 }
 
-/* Bytes read, or a negative errno, as of preadv. */
+/* Bytes read, or a negative errno, as of preadv.  io: null, or whose `meanwhile' there is
+ * time for. */
 long quire_spin_read(struct quire_linux *l, int fd, const struct iovec *vector, unsigned n,
-                     uint64_t at)
+                     uint64_t at, const struct quire_io *io)
 {
         struct seat *s = take_seat(l);
         long result = -EAGAIN;
 
         if (s && submit_read(s, fd, vector, n, at))
-                result = await_read(l, s);
+                result = await_read(l, s, io);
         if (s)
                 STORE(&s->taken, false);
         if (result >= 0)

@@ -169,6 +169,31 @@ static void test_what_left_in_sequence_comes_back_in_runs(void)
         stage_close();
 }
 
+/* Who waits for a page makes the frames free that the next will want: nobody who reads one
+ * finds none.  What is only advised takes what there is. */
+static void test_frames_are_made_free_while_a_page_is_on_its_way(void)
+{
+        const struct drive_options o = { .budget = 256 << 12, .pagefile_bytes = 16384 << 12 };
+        enum { PAGES = 1000 };
+        uint64_t va, most, hard;
+
+        stage_open(&o);
+        va = region(PAGES);
+        for (uint64_t i = 0; i < PAGES; i++)
+                CHECK_EQ(fill(va + i * PAGE, i), 0);
+        CHECK(quire_region_advise(space, va, PAGES * PAGE, QUIRE_WONT_NEED) == QUIRE_OK);
+        CHECK(quire_region_advise(space, va, PAGES * PAGE, QUIRE_WILL_NEED) == QUIRE_OK);
+        most = counters().resident;
+        CHECK(most > 200);
+        hard = counters().faults_hard;
+        for (uint64_t i = 0; i < PAGES; i++) {
+                CHECK(holds(va + i * 37 % PAGES * PAGE, i * 37 % PAGES));
+                CHECK(counters().resident < most || counters().faults_hard == hard);
+        }
+        CHECK(counters().faults_hard - hard > PAGES / 2);
+        stage_close();
+}
+
 static void on_simulated(void)
 {
         RUN(test_slots_of_locked_pages_are_found);
@@ -181,5 +206,6 @@ int main(int argc, char **argv)
         test_begin(argc, argv);
         share_on_simulated(on_simulated);
         RUN(test_what_left_in_sequence_comes_back_in_runs);
+        RUN(test_frames_are_made_free_while_a_page_is_on_its_way);
         return test_end();
 }

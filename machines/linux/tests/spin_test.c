@@ -79,7 +79,7 @@ static long read_pages(unsigned char *buffer, unsigned first, unsigned n)
 
         for (unsigned i = 0; i < n; i++)
                 vector[i] = (struct iovec){ buffer + (n - 1 - i) * PAGE, PAGE };
-        return quire_spin_read(machine, file, vector, n, first * PAGE);
+        return quire_spin_read(machine, file, vector, n, first * PAGE, NULL);
 }
 
 static bool is_right(const unsigned char *buffer, unsigned first, unsigned n, uint64_t bytes)
@@ -150,21 +150,48 @@ static void test_L_who_looks_for_the_end_reads_what_is_there(void)
         read_by_many("io-uring");
 }
 
+static void count_call(void *context)
+{
+        ++*(unsigned *)context;
+}
+
+/* There is time for something else in between, unless the thread sleeps at once. */
+static void meanwhile(const char *disable)
+{
+        unsigned char *page = aligned_alloc(PAGE, PAGE);
+        const struct iovec vector = { page, PAGE };
+        unsigned calls = 0;
+        const struct quire_io io = { .meanwhile = count_call, .context = &calls };
+
+        open_machine(disable);
+        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, 7 * PAGE, &io), PAGE);
+        CHECK(is_right(page, 7, 1, PAGE));
+        CHECK_EQ(calls, spins());
+        close_machine();
+        free(page);
+}
+
+static void test_L_meanwhile_something_else_is_done(void)
+{
+        meanwhile("");
+        meanwhile("spin");
+}
+
 static void test_L_what_cannot_be_read_answers_as_preadv_does(void)
 {
         unsigned char *buffer = aligned_alloc(PAGE, PAGE);
         struct iovec vector = { buffer, PAGE };
 
         open_machine("");
-        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, FILE_PAGES * PAGE), 0);
-        CHECK_EQ(quire_spin_read(machine, -1, &vector, 1, 0), -EBADF);
+        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, FILE_PAGES * PAGE, NULL), 0);
+        CHECK_EQ(quire_spin_read(machine, -1, &vector, 1, 0, NULL), -EBADF);
         int writes = open(path, O_WRONLY);
-        CHECK_EQ(quire_spin_read(machine, writes, &vector, 1, 0), -EBADF);
+        CHECK_EQ(quire_spin_read(machine, writes, &vector, 1, 0, NULL), -EBADF);
         close(writes);
         vector.iov_base = NULL;
-        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, 0), -EFAULT);
+        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, 0, NULL), -EFAULT);
         vector.iov_base = buffer;
-        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, 0), PAGE);
+        CHECK_EQ(quire_spin_read(machine, file, &vector, 1, 0, NULL), PAGE);
         CHECK(is_right(buffer, 0, 1, PAGE));
         close_machine();
         free(buffer);
@@ -230,6 +257,7 @@ int main(int argc, char **argv)
 {
         test_begin(argc, argv);
         RUN(test_L_who_looks_for_the_end_reads_what_is_there);
+        RUN(test_L_meanwhile_something_else_is_done);
         RUN(test_L_what_cannot_be_read_answers_as_preadv_does);
         RUN(test_L_what_takes_too_long_is_slept_for);
         RUN(test_L_a_child_of_fork_reads_by_itself);
