@@ -681,6 +681,7 @@ struct quire_system {
         uint64_t locked;                        /* [s] pages locked or held */
         uint64_t commit_limit;                  /* [s] as given; 0: budget and pagefiles */
         uint64_t eviction_clock;                /* [s] pages evicted so far */
+        uint64_t cooled;                        /* [s] 2q: picks while IN has its part */
 
         const struct quire_policy *policy;      /* [I] */
         struct quire_queue queue[QUIRE_QUEUES]; /* [s] */

@@ -11,21 +11,27 @@
  * Pages enter IN.  To learn what is in use, the oldest pages of IN and HOT are
  * hidden while they keep their frames (COOL, a tenth of the budget); a page
  * that is faulted on there goes to HOT, the others leave.  A page that comes
- * back soon after it was evicted, within as many evictions as the budget has
- * frames, was evicted too early and goes to HOT.  A scan passes through IN and
- * COOL and leaves HOT as it was.
+ * back soon after it was evicted, within as many evictions as three quarters of
+ * the budget have frames, was evicted too early and goes to HOT.  A scan passes
+ * through IN and COOL and leaves HOT as it was.
+ *
+ * IN is small, so that HOT gets the frames.  But some that cool are HOT's whatever
+ * IN has: what nobody uses any more must not stay for ever, while a loop that is
+ * longer than the ghosts' memory goes round through what is left.
  *
  * Lock: the system's.
  */
 #include "core.h"
 
 #define COOL_BATCH 64u
+#define IN_PART 20u              /* of the frames that IN keeps */
+#define HOT_TURN 32u             /* one in so many that cool is HOT's */
 
 static bool was_here_lately(const struct quire_system *sys, const struct quire_page *p)
 {
         uint32_t ago = (uint32_t)sys->eviction_clock - p->evicted;
 
-        return p->evicted && ago < sys->budget;
+        return p->evicted && ago < sys->budget / 4 * 3;
 }
 
 static void insert_page(struct quire_system *sys, struct quire_page *p)
@@ -50,9 +56,9 @@ static struct quire_page *oldest(struct quire_system *sys)
 {
         struct quire_queue *in = &sys->queue[QUIRE_Q_IN], *hot = &sys->queue[QUIRE_Q_HOT];
 
-        if (in->count * 4 > sys->frames || !hot->count)
-                return in->first;
-        return hot->first;
+        if (hot->count && (in->count * IN_PART <= sys->frames || ++sys->cooled % HOT_TURN == 0))
+                return hot->first;
+        return in->first;
 }
 
 /* Hide a batch of the oldest pages; false: nothing is left to cool. */
