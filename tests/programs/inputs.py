@@ -146,7 +146,7 @@ print(subprocess.run([sys.executable, '-c', 'print(sum(len(str(i)) for i in [*ra
 
 # System calls with buffers that are not resident.
 CALLS = '''\
-import hashlib, os, random, socket, sys, threading
+import hashlib, os, random, socket, sys, threading, time
 size = int(sys.argv[1]) << 20
 draw = random.Random(9)
 buffer, copy = bytearray(size), bytearray(size)
@@ -180,5 +180,8 @@ for at in range(0, size, 65536):
 sender.join()
 print(end, copy == buffer, os.fstat(file).st_size == size)
 os.unlink(path)
+patience = time.monotonic() + 60
+while len(os.listdir('/proc/self/task')) > 1 and time.monotonic() < patience:
+    time.sleep(0.01)       # (the kernel lets go of threads that were joined a little later)
 print(os.getrandom(100) != os.getrandom(100), len(os.listdir('/proc/self/task')), sum(view[::4096]))
 '''

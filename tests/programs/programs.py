@@ -65,6 +65,15 @@ def print_row(name, plain, run):
           ', '.join(f'{kind} {count}' for kind, count in faults.items()), flush=True)
 
 
+def first_difference(plain, run):
+    """What to say of two outputs: how long they are, and where they part."""
+    said = f'{len(plain)} bytes, {len(run)}'
+    if plain == run:
+        return said
+    at = next((i for i, (a, b) in enumerate(zip(plain, run)) if a != b), min(len(plain), len(run)))
+    return f'{said}; from {at}: {plain[at:at + 40]!r}, {run[at:at + 40]!r}'
+
+
 def compare(tests, stage, name, command, memory, stdin=None, outputs=(), options=(), budgets=4):
     """Run it both ways and check everything."""
     name = f'{name}_{user_name(stage.uid)}'
@@ -74,7 +83,7 @@ def compare(tests, stage, name, command, memory, stdin=None, outputs=(), options
     files = read_all(stage, outputs)
     if not tests.check(run.status == plain.status, f'{name}_same_status', f'{plain.status}, {run.status}'):
         sys.stdout.write(run.err.decode(errors='replace')[-2000:])
-    tests.check(run.out == plain.out, f'{name}_same_output', f'{len(plain.out)} bytes, {len(run.out)}')
+    tests.check(run.out == plain.out, f'{name}_same_output', first_difference(plain.out, run.out))
     tests.check(run.err == plain.err, f'{name}_same_errors', run.err.decode(errors='replace')[:300].strip())
     for output in outputs:
         tests.check(files[output] is not None and files[output] == plain_files[output],
