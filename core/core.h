@@ -595,11 +595,9 @@ bool quire_policy_used(struct quire_system *, struct quire_page *);
 /* Make frames free.  OK: progress was made, look at everything again (the lock
  * may have been dropped meanwhile); NO_MEMORY: nothing can go. */
 enum quire_status quire_reclaim(struct quire_system *);
-struct quire_coming {                      /* pages that are on their way from a pagefile */
-        struct quire_system *system;
-        unsigned count;
-};
-void quire_reclaim_ahead(void *coming);    /* lock not held: see quire_io.meanwhile */
+/* quire_io.meanwhile of pages that come from a pagefile; its context is the system.  Lock
+ * not held. */
+void quire_reclaim_ahead(const struct quire_io *);
 enum quire_status quire_reclaim_frames(struct quire_system *, uint64_t frames);
 /* Put pages away; returns how many left their frames.  Lock held throughout. */
 unsigned quire_evict(struct quire_system *, struct quire_page **, unsigned count);

@@ -285,8 +285,7 @@ static enum step read_in(struct walk *w)
         struct quire_system *sys = w->system;
         struct quire_page *pages[QUIRE_IO_MAX];
         quire_frame frames[QUIRE_IO_MAX];
-        struct quire_coming coming = { .system = sys };
-        struct quire_io io = { .slot = w->page->slot.number, .context = &coming };
+        struct quire_io io = { .slot = w->page->slot.number, .context = sys };
         struct quire_object *o = w->object;
         enum quire_status st;
 
@@ -307,7 +306,6 @@ static enum step read_in(struct walk *w)
                 must(sys, io.page[i] && pages[i]->queue == QUIRE_Q_NONE);
         }
         sys->transit += io.count;
-        coming.count = io.count;
         if (w->ticket)                       /* (what is only advised makes no room) */
                 io.meanwhile = quire_reclaim_ahead;
         o->refs++;

@@ -292,14 +292,14 @@ static void free_ahead(struct quire_system *sys, unsigned frames)
                 quire_store_push(sys);
 }
 
-void quire_reclaim_ahead(void *coming)
+void quire_reclaim_ahead(const struct quire_io *io)
 {
-        const struct quire_coming *c = coming;
+        struct quire_system *sys = io->context;
 
-        quire_lock(c->system);
-        must(c->system, c->count && c->system->transit >= c->count);
-        free_ahead(c->system, c->count);
-        quire_unlock(c->system);
+        quire_lock(sys);
+        must(sys, io->count && sys->transit >= io->count);
+        free_ahead(sys, io->count);
+        quire_unlock(sys);
 }
 
 /* BUSY for a moment: let pages in transit arrive. */

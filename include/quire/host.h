@@ -31,10 +31,10 @@ struct quire_io {
                                            * OK, IO_ERROR, or NO_SPACE (the file
                                            * can not grow: all of it failed) */
         struct quire_io *next;            /* the host's while the transfer is under way */
-        /* Null, or what may be done while the pages are on their way: io_read calls it,
-         * if it does, once, in its own caller's context. */
-        void (*meanwhile)(void *context);
-        void *context;
+        /* Null, or what may be done while the pages are on their way: io_read calls it with
+         * the transfer, if it does, once, in its own caller's context. */
+        void (*meanwhile)(const struct quire_io *);
+        void *context;                    /* of whoever set it */
 };
 
 enum quire_event_kind {

@@ -169,7 +169,7 @@ static long await_read(struct quire_linux *l, struct seat *s, const struct quire
         long result;
 
         if (io && io->meanwhile)
-                io->meanwhile(io->context);
+                io->meanwhile(io);
         if (spin(s, l->spin.most, &result))
                 return result;
         STORE(&l->spin.rest, RESTS);

@@ -96,7 +96,7 @@ enum quire_status quire_sim_io_read(struct quire_host *host, struct quire_io *io
         const struct quire_sim_file *f = check_io(h, io, "io_read");
 
         if (io->meanwhile)
-                io->meanwhile(io->context);
+                io->meanwhile(io);
         if (h->options.slow_io)
                 quire_sim_wait_until(h, due_time(h));
         for (unsigned i = 0; i < io->count; i++)

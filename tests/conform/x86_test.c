@@ -2,18 +2,9 @@
  * x86_test.c - what is peculiar to the x86-64 machine: 2 MiB pages in delegated
  * ranges, its tables' pool, its processors.
  */
+#include "no_faults.h"
 #include "test.h"
 #include "x86_64.h"
-
-/* An owner that shows nothing. */
-enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket)
-{
-        (void)owner;
-        (void)va;
-        (void)access;
-        (void)ticket;
-        return QUIRE_DENY;
-}
 
 static struct quire_sim_host *host;
 static struct quire_x86 *x86;

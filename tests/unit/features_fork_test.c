@@ -340,6 +340,14 @@ static struct quire_page *page_in(uint64_t va)
         return quire_radix_find(&r->object->pages, quire_region_index(r, va / PAGE));
 }
 
+static void end_two_views(struct quire_grant *g, uint64_t a, uint64_t b)
+{
+        release(space, a);
+        release(space, b);
+        quire_grant_close(g);
+        finish();
+}
+
 static void see_again(const char *policy)
 {
         struct drive_options o = options;
@@ -366,10 +374,7 @@ static void see_again(const char *policy)
         CHECK_EQ(counters().faults_hard, 0);
         for (uint64_t i = 1; i < 64; i++)
                 CHECK_EQ(word_in(space, b + i * PAGE), word_in(space, a + i * PAGE));
-        release(space, a);
-        release(space, b);
-        quire_grant_close(g);
-        finish();
+        end_two_views(g, a, b);
 }
 
 static void test_L_what_a_fork_hid_is_seen_again_in_runs(void)
@@ -379,18 +384,26 @@ static void test_L_what_a_fork_hid_is_seen_again_in_runs(void)
         see_again("lru");
 }
 
-/* Nor is hidden what somebody holds, who can not fault, in a view that copies or another. */
-static void test_L_what_is_held_is_shown_during_a_fork(void)
+/* Eight filled pages of an object, in a view and in one that copies. */
+static struct quire_grant *begin_two_views(uint64_t *a, uint64_t *b)
 {
         struct quire_grant *g;
-        uint64_t a, b, held;
 
         begin();
         g = object(8, 0);
-        a = map(space, g, 0, 8, RW, 0);
-        b = map(space, g, 0, 8, RW, QUIRE_COPY);
+        *a = map(space, g, 0, 8, RW, 0);
+        *b = map(space, g, 0, 8, RW, QUIRE_COPY);
         for (uint64_t i = 0; i < 8; i++)
-                CHECK_EQ(fill(a + i * PAGE, i), 0);
+                CHECK_EQ(fill(*a + i * PAGE, i), 0);
+        return g;
+}
+
+/* Nor is hidden what somebody holds, who can not fault, in a view that copies or another. */
+static void test_L_what_is_held_is_shown_during_a_fork(void)
+{
+        uint64_t a, b, held;
+        struct quire_grant *g = begin_two_views(&a, &b);
+
         CHECK_EQ(fill(b + 7 * PAGE, 77), 0);
         CHECK(quire_region_hold(space, a, PAGE, W, &held) == QUIRE_OK);
         CHECK(quire_region_hold(space, b + PAGE, 2 * PAGE, W, &held) == QUIRE_OK);
@@ -406,25 +419,16 @@ static void test_L_what_is_held_is_shown_during_a_fork(void)
         CHECK(holds(b + 7 * PAGE, 77));
         quire_region_unhold(space, a, PAGE);
         quire_region_unhold(space, b + PAGE, 3 * PAGE);
-        release(space, a);
-        release(space, b);
-        quire_grant_close(g);
-        finish();
+        end_two_views(g, a, b);
 }
 
 /* A child shows nothing in views before its stores are its own, and has all that was there;
  * holds are gone, locks are not. */
 static void test_L_a_child_hides_what_is_held_in_views(void)
 {
-        struct quire_grant *g;
         uint64_t a, b, held;
+        struct quire_grant *g = begin_two_views(&a, &b);
 
-        begin();
-        g = object(8, 0);
-        a = map(space, g, 0, 8, RW, 0);
-        b = map(space, g, 0, 8, RW, QUIRE_COPY);
-        for (uint64_t i = 0; i < 8; i++)
-                CHECK_EQ(fill(a + i * PAGE, i), 0);
         CHECK_EQ(fill(b + PAGE, 11), 0);
         CHECK(quire_region_hold(space, a, PAGE, W, &held) == QUIRE_OK);
         CHECK(quire_region_hold(space, b + PAGE, PAGE, W, &held) == QUIRE_OK);
@@ -440,10 +444,7 @@ static void test_L_a_child_hides_what_is_held_in_views(void)
         CHECK(holds(a, 0) && holds(b, 0) && holds(b + PAGE, 11) && holds(b + 2 * PAGE, 2));
         CHECK_EQ(counters().locked, 1);
         CHECK(quire_region_unlock(space, b + 2 * PAGE, PAGE) == QUIRE_OK);
-        release(space, a);
-        release(space, b);
-        quire_grant_close(g);
-        finish();
+        end_two_views(g, a, b);
 }
 
 /* Pages that are put aside, to see who wants them, show it by a fault of their own. */

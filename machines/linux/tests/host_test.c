@@ -4,6 +4,7 @@
  */
 #include "test.h"
 #include "internal.h"
+#include "no_faults.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,16 +18,6 @@
 #include <unistd.h>
 
 #define H (&quire_linux_host_ops)
-
-/* No faults here: the machine wants the symbol. */
-enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket)
-{
-        (void)owner;
-        (void)va;
-        (void)access;
-        (void)ticket;
-        return QUIRE_DENY;
-}
 
 static struct quire_linux *open_linux(const char *disable, const char *pagefile, bool buffered)
 {

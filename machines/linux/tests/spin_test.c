@@ -5,6 +5,7 @@
 #include "test.h"
 #include "disk_file.h"
 #include "internal.h"
+#include "no_faults.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,16 +17,6 @@
 #include <sys/wait.h>
 
 enum { FILE_PAGES = 64, THREADS = 2 * SEATS + 1, READS = 400 };
-
-/* No faults here: the machine wants the symbol. */
-enum quire_verdict quire_fault(void *owner, uint64_t va, unsigned access, uint64_t ticket)
-{
-        (void)owner;
-        (void)va;
-        (void)access;
-        (void)ticket;
-        return QUIRE_DENY;
-}
 
 static struct quire_linux *machine;
 static char path[64];
@@ -150,9 +141,9 @@ static void test_L_who_looks_for_the_end_reads_what_is_there(void)
         read_by_many("io-uring");
 }
 
-static void count_call(void *context)
+static void count_call(const struct quire_io *io)
 {
-        ++*(unsigned *)context;
+        ++*(unsigned *)io->context;
 }
 
 /* There is time for something else in between, unless the thread sleeps at once. */
